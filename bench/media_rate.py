@@ -215,6 +215,7 @@ class Relay:
                     pass
             raise RuntimeError(f"{kind} does not answer")
 
+        self.ng = ng
         ng(command="ping")
         self.pids = [self.process.pid]
         before = rss_kb(self.process.pid)
@@ -225,7 +226,7 @@ class Relay:
             to_b = port(ng(command="offer", sdp=sdp(10000 + 4 * i, self.crypto[i]), **{"transport-protocol": "RTP/AVP"}, **keys))
             to_a = port(ng(command="answer", **{"to-tag": "B"}, sdp=sdp(10002 + 4 * i), **keys))
             self.ports.append((to_a, to_b))
-        self.kb_per_call = (rss_kb(self.process.pid) - before) / calls
+        self.kb_per_call = (rss_kb(self.process.pid) - before) / max(calls, 1)
 
     def stop(self):
         if self.helper:

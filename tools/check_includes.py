@@ -20,6 +20,7 @@ ARROWS = {
     "relay/bpf": ["relay/core", "relay/netlink", "relay/rights", "relay/base"],
     "relay/srtp": ["relay/core", "relay/base"],
     "relay/dtls": ["relay/core", "relay/base"],
+    "relay/media": ["relay/core", "relay/base"],
     "relay/worker": ["relay/core", "relay/io", "relay/base"],
     "codecs": ["relay/core", "relay/base"],
     "recorder": ["codecs", "relay/core", "relay/base"],

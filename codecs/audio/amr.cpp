@@ -48,8 +48,11 @@ class AmrDecoder final : public AudioDecoder {
       request_ = frames->request;
     for (std::size_t i = 0; i < frames->count; ++i)
       run(frames->frames[i].storage.data(), !frames->frames[i].good, out.data() + i * frame_samples());
+    // A descriptor of silence, or a frame that says that nothing was sent.
+    is_pausing_ = frames->frames[frames->count - 1].type > highest_amr_mode(layout_.wideband);
     return frames->count * frame_samples();
   }
+  [[nodiscard]] bool is_pausing() const noexcept override { return is_pausing_; }
   void conceal(std::span<std::int16_t> out) override {
     // Frames of "nothing was sent", marked bad: the decoder goes on from what it heard last.
     static constexpr std::uint8_t kNothing[] = {kAmrNothing << 3 | 4};
@@ -76,6 +79,7 @@ class AmrDecoder final : public AudioDecoder {
   }
   AmrLayout layout_;
   void* state_;
+  bool is_pausing_ = false;
   std::optional<std::uint8_t> request_;
 };
 

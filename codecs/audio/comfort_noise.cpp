@@ -36,6 +36,7 @@ class NoiseDecoder final : public AudioDecoder {
     return max_samples();
   }
   void conceal(std::span<std::int16_t> out) override { noise_.fill(out); }
+  [[nodiscard]] bool is_pausing() const noexcept override { return true; }
 
  private:
   std::uint32_t rate_hz_;

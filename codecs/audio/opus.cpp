@@ -32,6 +32,25 @@ std::uint32_t opus_rate(std::uint32_t wanted_hz) {
   return found == kOpusRates.end() ? kOpusRates.back() : *found;
 }
 
+/// True if a payload says that it has a copy of what came before it (LBRR, RFC 6716 §4.2.3, §4.2.4). Its
+/// header bits are equally likely, so they stand in the first octet of the frame as they are.
+bool has_opus_copy(Bytes payload) {
+  std::array<const unsigned char*, 48> frames{};
+  std::array<opus_int16, 48> sizes{};
+  unsigned char header = 0;
+  const int count = opus_packet_parse(octets(payload), static_cast<opus_int32>(payload.size()), &header,
+                                      frames.data(), sizes.data(), nullptr);
+  // CELT alone has none.
+  if (count <= 0 || (header & 0x80) != 0 || sizes[0] == 0) return false;
+  // A flag of voice for each 20 ms, then the flag of copies; the second channel behind them.
+  const int parts = std::max(opus_packet_get_samples_per_frame(octets(payload), 48'000) / 960, 1);
+  const unsigned flags = frames[0][0];
+  const bool mid = (flags >> (7 - parts) & 1U) != 0;
+  const bool side =
+      opus_packet_get_nb_channels(octets(payload)) == 2 && parts < 4 && (flags >> (6 - 2 * parts) & 1U) != 0;
+  return mid || side;
+}
+
 class OpusFormatDecoder final : public AudioDecoder {
  public:
   OpusFormatDecoder(std::uint32_t rate_hz, unsigned channels)
@@ -44,8 +63,13 @@ class OpusFormatDecoder final : public AudioDecoder {
   [[nodiscard]] std::size_t max_samples() const noexcept override { return longest() * channels_; }
   [[nodiscard]] std::optional<std::size_t> decode(Bytes payload, std::span<std::int16_t> out) override {
     if (payload.empty()) return std::nullopt;
+    // A header without a frame (RFC 7587 §3.1.3).
+    is_pausing_ = payload.size() <= 2;
+    if (!is_pausing_) has_copy_ = has_opus_copy(payload);
     return run(payload, out.first(max_samples()), false);
   }
+  [[nodiscard]] bool is_pausing() const noexcept override { return is_pausing_; }
+  [[nodiscard]] bool has_copy() const noexcept override { return has_copy_; }
   void conceal(std::span<std::int16_t> out) override {
     // The codec hides losses in steps of 2.5 ms, at most 20 ms at once; what is too much is cut off.
     const std::size_t step = rate_hz_ / 400;
@@ -85,6 +109,8 @@ class OpusFormatDecoder final : public AudioDecoder {
   }
   std::uint32_t rate_hz_;
   unsigned channels_;
+  bool is_pausing_ = false;
+  bool has_copy_ = false;
   std::unique_ptr<OpusDecoder, FreeWith<opus_decoder_destroy>> state_;
 };
 

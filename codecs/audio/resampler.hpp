@@ -15,8 +15,17 @@ namespace ferry {
 /// `AudioResampler` by speexdsp. Throws std::bad_alloc when it is made.
 class Resampler final : public AudioResampler {
  public:
+  /// What becomes of the delay of its filter.
+  enum class Filter : std::uint8_t {
+    /// Sample n lies where it lay, as `AudioResampler` says: the first calls give less than they get.
+    kExact,
+    /// For calls: a shorter filter, and its delay (some milliseconds) stays in the signal. Each call gives
+    /// what
+    /// its samples last, the first one too. `drain` gives nothing.
+    kPrompt,
+  };
   /// Equal rates: samples pass unchanged.
-  Resampler(std::uint32_t from_hz, std::uint32_t to_hz);
+  Resampler(std::uint32_t from_hz, std::uint32_t to_hz, Filter filter = Filter::kExact);
   [[nodiscard]] std::size_t room_for(std::size_t samples) const noexcept override;
   [[nodiscard]] std::size_t drain_room() const noexcept override;
   std::size_t run(std::span<const std::int16_t> in, std::span<std::int16_t> out) override;

@@ -6,12 +6,14 @@
 // Fields are set by signalling unless their comment says otherwise.
 #pragma once
 
+#include "control/call/media_codecs.hpp"
 #include "control/call/media_dtls.hpp"
 #include "control/call/media_extensions.hpp"
 #include "control/call/media_ice.hpp"
 #include "control/call/media_keys.hpp"
 #include "control/call/peer_guard.hpp"
 #include "control/call/peer_register.hpp"
+#include "control/call/playback.hpp"
 #include "control/call/totals.hpp"
 #include "control/diagnose/call_evidence.hpp"
 #include "control/diagnose/verdict.hpp"
@@ -215,6 +217,15 @@ struct MediaTerms {
   std::bitset<128> earlier;
   /// The types of this leg's own last SDP that the SIP script took out before the other side saw it (DMX-4).
   std::bitset<128> removed_types;
+  // Audio of RTP alone has the next four; for others they stay empty.
+  /// The codecs of this leg's own last SDP: what it can receive. Empty = it has said nothing.
+  CodecList said_codecs;
+  /// The codecs of the last SDP that it was shown: what it may send. Empty = nothing was shown.
+  CodecList shown_codecs;
+  /// The words of the client about its codecs. Null = there are none. Terms share the object.
+  std::shared_ptr<const CodecWishes> codec_wishes;
+  /// The packet time of this leg's own last SDP (`a=ptime`), ms; 0 = it names none.
+  std::uint16_t said_ptime_ms = 0;
   /// The SSRCs that this leg's own last SDP names (`a=ssrc`), 64 at most. Empty by default.
   std::vector<Ssrc> ssrcs;
   /// The rate that the source may have (LIM-1); 0 = no limit.
@@ -529,6 +540,8 @@ struct LegExtras {
   /// The BUNDLE groups that were offered to the party or by it. Null if there was none, nor a word of the
   /// client about them.
   std::unique_ptr<LegBundle> bundle;
+  /// Playback, music on hold, injected DTMF. Null if there was never any.
+  std::unique_ptr<LegSounds> sounds;
 };
 
 /// One party of the call, known by its tag.
@@ -592,6 +605,18 @@ struct Leg {
     auto& bundle = ensure_extras().bundle;
     if (!bundle) bundle = std::make_unique<LegBundle>();
     return *bundle;
+  }
+  /// Playback and music on hold, as in `LegExtras::sounds`. Null if there was never any.
+  [[nodiscard]] LegSounds* sounds() const { return extras ? extras->sounds.get() : nullptr; }
+  /// The same, made if there is none.
+  LegSounds& ensure_sounds() {
+    auto& sounds = ensure_extras().sounds;
+    if (!sounds) sounds = std::make_unique<LegSounds>();
+    return *sounds;
+  }
+  /// The sound that was to be played to the party last. Null if there was never one.
+  [[nodiscard]] Playback* playback() const {
+    return sounds() != nullptr ? sounds()->playback.get() : nullptr;
   }
   /// True if the party has agreed on a BUNDLE group.
   [[nodiscard]] bool has_bundle() const {

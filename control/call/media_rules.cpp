@@ -60,19 +60,22 @@ RateLimit rate_limit(const sdp::MediaSection& section, const std::vector<sdp::Co
   return {kAudioPackets, octets * 2 + kAudioPackets * kHeaders};
 }
 
+PayloadEntry payload_entry(const NumberedFormat& codec) {
+  const std::string& name = codec.format.encoding;
+  PayloadEntry entry;
+  entry.type = codec.type;
+  entry.clock_rate_hz = codec.format.clock_rate_hz;
+  if (sdp::equal_ignoring_case(name, "PCMU")) entry.g711 = G711Law::kMu;
+  if (sdp::equal_ignoring_case(name, "PCMA")) entry.g711 = G711Law::kA;
+  entry.silence = sdp::silence_octet(name);
+  entry.is_event = sdp::equal_ignoring_case(name, "telephone-event");
+  return entry;
+}
+
 std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs) {
   std::vector<PayloadEntry> entries;
   entries.reserve(codecs.size());
-  for (const sdp::Codec& codec : codecs) {
-    PayloadEntry entry;
-    entry.type = PayloadType{codec.payload_type};
-    entry.clock_rate_hz = codec.clock_rate_hz;
-    if (sdp::equal_ignoring_case(codec.name, "PCMU")) entry.g711 = G711Law::kMu;
-    if (sdp::equal_ignoring_case(codec.name, "PCMA")) entry.g711 = G711Law::kA;
-    entry.silence = sdp::silence_octet(codec);
-    entry.is_event = sdp::equal_ignoring_case(codec.name, "telephone-event");
-    entries.push_back(entry);
-  }
+  for (const sdp::Codec& codec : codecs) entries.push_back(payload_entry(numbered_format(codec)));
   return entries;
 }
 

@@ -2,6 +2,7 @@
 // Pure; any thread.
 #pragma once
 
+#include "control/call/media_codecs.hpp"
 #include "control/call/peer_guard.hpp"
 #include "control/request/request.hpp"
 #include "control/sdp/sdp.hpp"
@@ -18,6 +19,8 @@ constexpr std::size_t kMaxLegs = 64;
 /// have one and a half times its bandwidth line, without one any number of octets.
 RateLimit rate_limit(const sdp::MediaSection& section, const std::vector<sdp::Codec>& codecs);
 
+/// What is known of the packets of one payload type.
+PayloadEntry payload_entry(const NumberedFormat& codec);
 /// The payload types that a party may send which was shown these codecs (DMX-4).
 std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs);
 

@@ -2,6 +2,7 @@
 // configuration fill them at start; some can be changed while the daemon runs.
 #pragma once
 
+#include "control/call/codec_catalogue.hpp"
 #include "control/call/media_dtls.hpp"
 #include "control/call/media_keys.hpp"
 #include "control/request/request.hpp"
@@ -55,6 +56,8 @@ struct SessionConfig {
   /// CPU use of the host in per cent, and its load average.
   double max_cpu_percent = 0;
   double max_load = 0;
+  /// Load of the least busy media thread in per cent, above which no further stream is converted.
+  double max_transcoding_percent = 85;
   /// Media in octets per second.
   std::uint64_t max_bandwidth_bytes = 0;
   /// Which sources may be learned, and how (option `latch`).
@@ -85,6 +88,8 @@ struct SessionConfig {
   bool measure_rtp = false;
   /// True if MOS leaves the delay out.
   bool listening_quality = false;
+  /// The codecs that can be converted. By default there are none.
+  CodecCatalogue codecs;
   /// How media is keyed.
   SrtpConfig srtp;
   DtlsConfig dtls;

@@ -12,6 +12,7 @@
 // are the union.
 #include "control/call/transport_plans.hpp"
 
+#include "control/call/conversions.hpp"
 #include "control/call/media_extensions.hpp"
 #include "control/call/media_ice.hpp"
 #include "control/call/media_rules.hpp"
@@ -599,6 +600,41 @@ class Planner {
     return terms.takes_pli ? FullIntra::kAsPictureLoss : FullIntra::kCut;
   }
 
+  [[nodiscard]] static PartyCodecs codecs_of(const MediaTerms& terms) {
+    PartyCodecs codecs{terms.said_codecs, terms.shown_codecs, terms.said_ptime_ms, {}};
+    if (terms.codec_wishes) codecs.wishes = *terms.codec_wishes;
+    return codecs;
+  }
+
+  /// The object of the former plan if it is equal to `wanted`, else a new one. Null if nothing is wanted.
+  template <class T>
+  [[nodiscard]] static std::shared_ptr<const T> shared_with(const std::shared_ptr<const T>* former,
+                                                            std::optional<T> wanted) {
+    if (!wanted) return nullptr;
+    if (former != nullptr && *former && **former == *wanted) return *former;
+    return std::make_shared<const T>(std::move(*wanted));
+  }
+
+  /// Decides what the audio of `media` becomes for `receiver`. Packets that leave under the key that they
+  /// came with cannot be changed (SRT-9), so they pass.
+  void treat(Sink& sink, const Media& receiver, const Media& media) const {
+    const MediaKeys* keys = receiver.via->keys.get();
+    const bool is_changeable = keys == nullptr || !receiver.is_encrypted() || !keys->out_is_relayed;
+    if (!is_changeable || receiver.in_force().kind != TransportKind::kRtp) return;
+    AudioTreatment treatment =
+        treat_audio(codecs_of(media.in_force()), codecs_of(receiver.in_force()), input_.codecs);
+    const Sink* known = nullptr;
+    if (const SourcePlan* former = former_source(media)) {
+      const auto found = std::ranges::find(former->sinks, receiver.id, &Sink::to);
+      if (found != former->sinks.end()) known = &*found;
+    }
+    sink.conversion =
+        shared_with(known == nullptr ? nullptr : &known->conversion, std::move(treatment.conversion));
+    sink.renumbering =
+        shared_with(known == nullptr ? nullptr : &known->renumbering, std::move(treatment.renumbering));
+    sink.ptime_ms = treatment.ptime_ms;
+  }
+
   /// What `receiver` may get of `media`: the blocks of call and party in `common`, and those of this flow.
   [[nodiscard]] Sink sink_toward(const Media& receiver, const Media& media, const Subscription& subscription,
                                  const Sink& common) const {
@@ -617,6 +653,7 @@ class Planner {
       const bool same_mid = !names_ours && media.in_force().mid == receiver.in_force().mid;
       sink.extensions = extension_map(media.extensions.get(), receiver.extensions.get(), same_mid);
       name_section(sink, receiver, former_source(media));
+      if (!sink.rtcp_only) treat(sink, receiver, media);
     }
     return sink;
   }

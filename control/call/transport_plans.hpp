@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control/call/call.hpp"
+#include "control/call/codec_catalogue.hpp"
 #include "control/call/media_dtls.hpp"
 #include "control/call/media_keys.hpp"
 #include "control/call/peer_register.hpp"
@@ -33,6 +34,8 @@ struct PlanInput {
   /// How media is keyed, by `SessionConfig`.
   const SrtpConfig& srtp;
   const DtlsConfig& dtls;
+  /// The codecs that can be converted.
+  const CodecCatalogue& codecs;
   /// True if the MOS of reports leaves the delay out.
   bool listening_quality = false;
   /// True if payload types that were not negotiated are dropped, unless a call says otherwise (DMX-4).

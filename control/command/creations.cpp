@@ -3,15 +3,18 @@
 // `create` makes an SDP out of types and codecs that the client names, opens ports for it, and offers it. A
 // second `create` for the same party offers again in its dialogue, so its sections keep their places.
 // `transform` has no SDP: streams come in at a port of the relay and leave it again toward the destination,
-// without codec work.
+// in the codecs that the client names.
 //
 // Trap: names of types and codecs become text of an SDP. `is_known_media_type` and `named_section` let only
 // harmless names pass.
 
+#include "control/call/conversions.hpp"
 #include "control/call/media_rules.hpp"
+#include "control/call/session_config.hpp"
 #include "control/command/forwarding.hpp"
 #include "control/command/media_control.hpp"
 #include "control/command/subscriptions.hpp"
+#include "control/negotiate/codecs.hpp"
 #include "control/negotiate/directions.hpp"
 #include "control/negotiate/extensions.hpp"
 #include "control/negotiate/named_codecs.hpp"
@@ -21,8 +24,44 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
+#include <vector>
 
 namespace ferry {
+
+namespace {
+
+/// True if the build can make each input of the stream into its output.
+bool can_transform(const WishedStream& stream, const CodecCatalogue& catalogue) {
+  return std::ranges::all_of(stream.codecs, [&](const WishedStream::Pair& pair) {
+    const AudioFormat& input = pair.input.format;
+    const AudioFormat& output = pair.output.format;
+    return passes_as(input, output) || kind_of(output) != AudioInput::Kind::kSpeech ||
+           (catalogue.decodes(input) && catalogue.encodes(output));
+  });
+}
+
+/// Notes what comes in and what the destination gets, as if an SDP of each had said it.
+void name_codecs(Media& media, const WishedStream& stream) {
+  std::vector<NumberedFormat> inputs;
+  std::vector<NumberedFormat> outputs;
+  const auto add = [](std::vector<NumberedFormat>& list, const WishedCodec& codec) {
+    if (std::ranges::find(list, codec.type, &NumberedFormat::type) == list.end())
+      list.push_back({codec.type, codec.format});
+  };
+  for (const WishedStream::Pair& pair : stream.codecs) {
+    add(inputs, pair.input);
+    add(outputs, pair.output);
+  }
+  media.shown_codecs = CodecList(inputs);
+  media.said_codecs = CodecList(outputs);
+  for (const NumberedFormat& each : inputs) {
+    media.payloads.push_back(payload_entry(each));
+    media.shown.set(each.type.value);
+  }
+}
+
+}  // namespace
 
 Result<PartyMade, RequestError> Subscriptions::create() {
   std::vector<WishedSection> wanted = request_.sections.members;
@@ -136,6 +175,7 @@ Result<void, RequestError> Subscriptions::create_answer() {
       if (carries[i] != is_carrier) continue;
       const sdp::MediaSection& section = answer->media[i];
       take_answer(*answered[i], section, std::move(left_out[i]), is_carrier);
+      settle_codecs(*answered[i]);
       take_direction(*answered[i], section.direction);
     }
   }
@@ -165,6 +205,7 @@ Result<TransformMade, RequestError> Subscriptions::transform() {
     const LocalAddress* local = section.interface->address_of(section.family);
     const auto admitted = Forwarding(services_).check(stream.destination, local);
     if (!admitted) return fail(admitted.error());
+    if (!can_transform(stream, services_.config.codecs)) return fail(RequestFault::kTransformChangesCodec);
   }
   if (request_.streams.fault) return fail(*request_.streams.fault);
   bool is_new = false;
@@ -198,6 +239,7 @@ Result<TransformMade, RequestError> Subscriptions::transform() {
     media.via->remote_rtp = media.via->remote_rtcp = streams[i].destination;
     media.via->mux_used = true;
     media.rate = {500, 0};
+    name_codecs(media, streams[i]);
     media.subscriptions.push_back({&media, SubscriptionKind::kPubSub});
     const LocalPorts& ports = *media.via->active_ports();
     media.via->remote_known = true;

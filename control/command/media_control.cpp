@@ -33,9 +33,9 @@ Result<Leg*, RequestError> select_party(Call& call, const Request& request, bool
   return leg;
 }
 
-Result<Call*, RequestError> MediaControl::find_call() {
-  if (!request_.call_id) return fail(RequestFault::kNoCallId);
-  Call* call = services_.calls.find(*request_.call_id);
+Result<Call*, RequestError> find_call(const Services& services, const Request& request) {
+  if (!request.call_id) return fail(RequestFault::kNoCallId);
+  Call* call = services.calls.find(*request.call_id);
   if (call == nullptr) return fail(RequestFault::kUnknownCall);
   return call;
 }
@@ -91,7 +91,7 @@ void MediaControl::clear_flows(Call& call, const Leg* from, MediaMark what) {
 }
 
 Result<void, RequestError> MediaControl::mark(MediaMark what, bool on) {
-  const auto call = find_call();
+  const auto call = find_call(services_, request_);
   if (!call) return fail(call.error());
   // Events of RFC 4733 are encrypted like all media, so nobody here can tell them from it.
   if (what == MediaMark::kBlockEvents && on && is_end_to_end(**call)) return fail(RequestFault::kEndToEnd);
@@ -138,7 +138,7 @@ Result<void, RequestError> MediaControl::mark(MediaMark what, bool on) {
 }
 
 Result<void, RequestError> MediaControl::start_forwarding() {
-  const auto call = find_call();
+  const auto call = find_call(services_, request_);
   if (!call) return fail(call.error());
   const auto party = select(**call, true);
   if (!party) return fail(party.error());
@@ -169,7 +169,7 @@ Result<void, RequestError> MediaControl::start_forwarding() {
 }
 
 Result<void, RequestError> MediaControl::stop_forwarding() {
-  const auto call = find_call();
+  const auto call = find_call(services_, request_);
   if (!call) return fail(call.error());
   const auto party = select(**call, true);
   if (!party) return fail(party.error());

@@ -27,7 +27,6 @@ class MediaControl {
   Result<void, RequestError> stop_forwarding();
 
  private:
-  Result<Call*, RequestError> find_call();
   /// The party that the request names, or null for the whole call (docs/reference/ng.md#party-selection).
   Result<Leg*, RequestError> select(Call& call, bool tag_needs_directional);
   /// Sets or clears the mark of the flows from `from` to the parties that the request names.
@@ -42,6 +41,8 @@ class MediaControl {
   Clock clock_;
 };
 
+/// The call that a request names.
+Result<Call*, RequestError> find_call(const Services& services, const Request& request);
 /// The party that `label`, `address` or `from-tag` name, in this order. Null if none of them is given.
 Result<Leg*, RequestError> select_party(Call& call, const Request& request, bool use_from_tag);
 

@@ -45,6 +45,12 @@ AddressFamily family_of(const sdp::MediaSection& section) {
   return section.connection ? section.connection->family() : AddressFamily::kIpv4;
 }
 
+/// True if the party wants to hear audio, by its own last SDP.
+bool wants_to_hear(const Leg& leg) {
+  return std::ranges::any_of(leg.medias,
+                             [](const auto& media) { return media->type == "audio" && media->may_receive; });
+}
+
 bool same_but_for_zero_address(const Endpoint& a, const Endpoint& b) {
   if (a.address.is_unspecified() || b.address.is_unspecified()) return a.port == b.port;
   return a == b;
@@ -59,17 +65,19 @@ OfferAnswer::OfferAnswer(const Services& services, Call& call, const Request& re
       request_(request),
       is_answer_(is_answer),
       clock_(clock),
-      input_{request, services.config.srtp, services.config.dtls, services.identities.current(clock.now)} {}
+      input_{request, services.config.srtp, services.config.dtls, services.identities.current(clock.now)},
+      hold_music_(services, request) {}
 
 Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   if (auto ok = resolve_legs(); !ok) return fail(ok.error());
   if (auto ok = read_sdp(); !ok) return fail(ok.error());
-  if (has_looped()) return Taken{text_, nullptr};
+  if (has_looped()) return Taken{text_, nullptr, {}};
   match_sections();
   choose_transports();
   if (std::ranges::all_of(matches_, &Match::hidden)) return fail(RequestFault::kNothingToRelay);
   if (auto ok = choose_interfaces(); !ok) return fail(ok.error());
   if (auto ok = check_peers(); !ok) return fail(ok.error());
+  if (auto ok = find_music(); !ok) return fail(ok.error());
   if (auto ok = check_keys(); !ok) return fail(ok.error());
   if (auto ok = open_ports(); !ok) {
     for (LocalPorts& ports : opened_) services_.ports.close(call_, ports);
@@ -89,9 +97,14 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   services_.recordings.read_message(call_, *sender_, request_);
   std::string text = write_reply();
   services_.plans.sync(call_);
+  hold_music_.follow(*sender_);
   if (request_.has_flag(Flag::kPierceNat)) services_.plans.start_piercing(call_, clock_.now);
   tell_decisions();
-  return Taken{std::move(text), sender_};
+  return Taken{std::move(text), sender_, std::move(warnings_)};
+}
+
+Result<void, RequestError> OfferAnswer::find_music() {
+  return hold_music_.prepare(sender_, session_, !is_answer_ || wants_to_hear(*receiver_));
 }
 
 Result<void, RequestError> OfferAnswer::resolve_legs() {

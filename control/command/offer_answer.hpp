@@ -3,10 +3,13 @@
 
 #include "control/call/call.hpp"
 #include "control/call/totals.hpp"
+#include "control/command/hold_music.hpp"
+#include "control/negotiate/codec_offer.hpp"
 #include "control/negotiate/side.hpp"
 #include "control/sdp/write.hpp"
 #include "control/session/services.hpp"
 
+#include <bitset>
 #include <deque>
 #include <string>
 #include <vector>
@@ -25,6 +28,8 @@ class OfferAnswer {
     std::string sdp;
     /// The party that sent the message. Null if the message came back to us and changed nothing.
     Leg* sender = nullptr;
+    /// Words of the client that could not be obeyed, a sentence each. Empty = all were.
+    std::vector<std::string> warnings;
   };
   /// Takes the message. To be called once.
   Result<Taken, RequestError> run();
@@ -96,6 +101,12 @@ class OfferAnswer {
     }
     /// The values of `a=extmap` lines for the receiver.
     std::vector<std::string> extmaps;
+    /// The codecs of an RTP section that the receiver is shown. `choose_codecs` sets them.
+    std::vector<sdp::Codec> codecs;
+    /// Types of the sender's own SDP that the words of the client took out.
+    std::bitset<128> removed_types;
+    /// True if packets between the two medias may have to be changed, so that they need keys of our own.
+    bool changes_packets = false;
   };
   /// Texts that the `o=` line points to.
   struct OriginText {
@@ -180,6 +191,8 @@ class OfferAnswer {
   [[nodiscard]] bool takes_ice(const Match& match) const;
   /// Refuses a section without an address that may be sent to (LAT-11a).
   Result<void, RequestError> check_peers();
+  /// Finds the music for the other party if the message puts it on hold.
+  Result<void, RequestError> find_music();
   /// Refuses an answer that takes nothing of an encrypted offer (SRT-13).
   [[nodiscard]] Result<void, RequestError> check_keys() const;
   /// The keys, the DTLS or the extensions that the answering media was offered. A new branch was offered the
@@ -253,9 +266,14 @@ class OfferAnswer {
   void choose_rules(Media& media) const;
   /// Applies key `media echo`.
   void choose_echo(Media& sender, Media& receiver) const;
-  /// Keeps the codecs that the message wants transcoded. An offer without any ends what an earlier one
-  /// wanted.
-  void note_unmade_codecs(Media& receiver) const;
+  // Codecs (offer_answer_codecs.cpp).
+  /// Chooses the codecs that the receiver is shown.
+  void choose_codecs(Match& match);
+  /// The same for an offer of audio, and for the answer to one. `own`: the receiver's section of the offer.
+  void offer_audio(Match& match);
+  void answer_audio(Match& match, const sdp::MediaSection& own);
+  /// Keeps the words of the client about codecs of both sides.
+  void keep_codec_words(Match& match, CodecOffer& offer);
   /// Gives the media its ports: a set that it has, or one that was opened. At most eight sets stay.
   void place_ports(Media& media, std::optional<std::size_t> known, std::optional<std::size_t> opened,
                    const LogicalInterface& interface, AddressFamily family);
@@ -324,6 +342,7 @@ class OfferAnswer {
   bool is_settling_ = false;
   Clock clock_;
   SideInput input_;
+  HoldMusic hold_music_;
 
   /// Null until the commit makes them.
   Leg* sender_ = nullptr;
@@ -357,6 +376,8 @@ class OfferAnswer {
   std::deque<sdp::MediaSection> bare_;
   /// Texts that the edit points to. A deque, because they must not move.
   std::deque<std::string> generated_texts_;
+  /// What `Taken::warnings` gets.
+  std::vector<std::string> warnings_;
 };
 
 template <class Part>

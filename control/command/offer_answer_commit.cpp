@@ -1,7 +1,8 @@
 // The part of an offer or answer that changes the call. Nothing may fail here (CTL-6).
 //
-// Medias come first, then the sender's transports, the receiver's, and at last flows: keys, ICE and rtcp-mux
-// toward the receiver depend on what the sender's side became.
+// Medias come first, then the sender's transports, codecs, the receiver's transports, and at last flows:
+// keys, ICE and rtcp-mux toward the receiver depend on what the sender's side became, and a key is handed on
+// only if no packet is changed.
 //
 // Trap: several sections may share a transport. Only the section that carries it (`carries`) decides about
 // it; the others decide about their media alone.
@@ -10,6 +11,7 @@
 #include "control/call/session_config.hpp"
 #include "control/command/offer_answer.hpp"
 #include "control/command/shown_ports.hpp"
+#include "control/negotiate/codecs.hpp"
 #include "control/negotiate/directions.hpp"
 #include "control/session/call_register.hpp"
 #include "control/session/ports_desk.hpp"
@@ -102,6 +104,9 @@ void OfferAnswer::commit_legs() {
       call_.not_in_force.push_back(word);
   }
   note_passing_words();
+  hold_music_.note(*sender_);
+  if (request_.has_flag(Flag::kInjectDtmf))
+    sender_->ensure_sounds().may_inject_digits = receiver_->ensure_sounds().may_inject_digits = true;
 }
 
 void OfferAnswer::choose_rules(Media& media) const {
@@ -118,17 +123,6 @@ void OfferAnswer::choose_rules(Media& media) const {
   if (request_.has_flag(Flag::kUnidirectional)) rules.unidirectional = true;
   if (request_.has_flag(Flag::kNatWait)) media.via->wait_for_peer = true;
   if (request_.has_flag(Flag::kPierceNat)) media.via->pierce = true;
-}
-
-void OfferAnswer::note_unmade_codecs(Media& receiver) const {
-  std::vector<std::string> wanted;
-  for (const auto* list : {&request_.codecs.transcode, &request_.codecs.accept, &request_.codecs.consume})
-    wanted.insert(wanted.end(), list->begin(), list->end());
-  for (const std::string& word : request_.not_in_force) {
-    if (word == "always-transcode" || word == "force-transcoding") wanted.push_back(word);
-  }
-  const bool ends_earlier = !is_answer_ && receiver.extras;
-  if (!wanted.empty() || ends_earlier) receiver.ensure_extras().unmade_codecs = std::move(wanted);
 }
 
 void OfferAnswer::choose_echo(Media& sender, Media& receiver) const {
@@ -197,6 +191,7 @@ void OfferAnswer::read_terms(Media& media, const sdp::MediaSection& section, con
   media.takes_fir = takes_fir(section);
   media.names_feedback = names_feedback(section);
   media.ssrcs = ssrcs_of(section);
+  note_said(media, section);
   const bool is_on_hold = !media.rejected && !Side::names_place(section, remote);
   take_direction(media, section.direction, is_on_hold ? kOnHold : sdp::Direction{});
 }
@@ -282,7 +277,6 @@ void OfferAnswer::commit_terms(Match& match) {
   receiver.rejected = sender.rejected;
   sender.untouched = receiver.untouched = match.untouched;
   choose_echo(sender, receiver);
-  note_unmade_codecs(receiver);
   choose_protocol(sender, receiver, section);
 }
 
@@ -386,6 +380,7 @@ void OfferAnswer::commit_media() {
   for (Match* match : shown) {
     if (carries(*match, false)) commit_sender_transport(*match);
   }
+  for (Match* match : shown) choose_codecs(*match);
   for (Match* match : shown) {
     if (carries(*match, true)) commit_receiver_transport(*match);
   }

@@ -196,8 +196,8 @@ void OfferAnswer::offer_receiver(const Match& match) {
   // several, and two associations would have one key (SRT-1).
   const bool has_extensions = !sdp::extmaps_of(session_, section).empty();
   const bool is_grouped_here = is_grouped(match, false) || is_grouped(match, true);
-  const bool changes_packets = has_extensions || is_grouped_here || request_.echo || call_.silenced ||
-                               sender.leg->silenced || receiver.leg->silenced;
+  const bool changes_packets = match.changes_packets || has_extensions || is_grouped_here || request_.echo ||
+                               call_.silenced || sender.leg->silenced || receiver.leg->silenced;
   offer.rules = {services_.config.srtp.legacy_suites, request_.has_flag(Flag::kRecrypt) || changes_packets};
   offer.has_dtls = !receiver_->kept().dtls_off;
   offer.has_ice = has_ice_offer(section, &receiver);
@@ -206,8 +206,8 @@ void OfferAnswer::offer_receiver(const Match& match) {
 
 void OfferAnswer::answer_receiver(const Match& match) {
   const Side::KeyedBy keyed = matches_[match.sender_on.carrier].keyed;
-  const bool may_pass_key =
-      keyed == Side::KeyedBy::kSdes && !match.sender->via->is_shared() && !match.receiver->via->is_shared();
+  const bool may_pass_key = keyed == Side::KeyedBy::kSdes && !match.changes_packets &&
+                            !match.sender->via->is_shared() && !match.receiver->via->is_shared();
   Side(*match.receiver->via, input_)
       .answer_to(sdp::parse_protocol(match.receiver->protocol).secure, keyed != Side::KeyedBy::kNothing,
                  may_pass_key ? match.sender->via->keys.get() : nullptr);

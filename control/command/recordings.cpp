@@ -12,6 +12,7 @@
 
 #include "control/call/session_config.hpp"
 #include "control/command/forwarding.hpp"
+#include "control/command/own_section.hpp"
 #include "control/sdp/secrets.hpp"
 #include "control/session/call_register.hpp"
 #include "control/session/media_plane.hpp"
@@ -32,14 +33,6 @@ bool is_listener(const Leg& leg) {
 }
 
 bool is_excluded(const Leg& leg) { return leg.extras && leg.extras->unrecorded; }
-
-/// The section of its leg's own SDP that a media belongs to. Null if there is none.
-const sdp::MediaSection* section_of(const sdp::Session& session, const Media& media) {
-  const auto index = static_cast<std::size_t>(media.index) - 1;
-  if (index < session.media.size() && session.media[index].type == media.type) return &session.media[index];
-  const auto found = std::ranges::find(session.media, media.type, &sdp::MediaSection::type);
-  return found == session.media.end() ? nullptr : &*found;
-}
 
 std::vector<sdp::Codec> codecs_of(const Media& media) {
   const auto session = sdp::parse(media.leg->last_sdp);

@@ -17,13 +17,11 @@
 #include "control/negotiate/directions.hpp"
 #include "control/negotiate/extensions.hpp"
 #include "control/negotiate/section_writer.hpp"
-#include "control/sdp/codec_list.hpp"
 #include "control/sdp/words.hpp"
 #include "control/sdp/write.hpp"
 #include "control/session/ports_desk.hpp"
 
 #include <algorithm>
-#include <bitset>
 #include <functional>
 
 namespace ferry {
@@ -160,25 +158,21 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
 
   writer.open(edit, is_on_hold(section));
   const sdp::MediaSection* offered = is_answer_ ? own : nullptr;
-  edit.codecs = section.codecs;
-  if (offered != nullptr) edit.codecs = sdp::common_codecs(section.codecs, offered->codecs);
+  edit.codecs = match->codecs;
   if (section.is_rtp()) {
-    const std::bitset<128> said = types_of(edit.codecs);
-    edit.codecs =
-        shown_codecs(edit.codecs, request_, is_answer_ ? CodecPolicy::kAnswer : CodecPolicy::kOffer);
     if (edit.codecs.empty() && !section.codecs.empty()) {
       edit.port = 0;
       return edit;
     }
-    const std::bitset<128> removed = said & ~types_of(edit.codecs);
-    media.has_fewer_codecs = removed.any();
-    match->sender->removed_types = removed;
+    media.has_fewer_codecs = match->removed_types.any();
+    match->sender->removed_types = match->removed_types;
     edit.extmaps.assign(match->extmaps.begin(), match->extmaps.end());
   }
   note_shown(media, section, edit.codecs, FormerTypes::kStay);
   if (is_answer_) settle_codecs(*match->sender);
 
   writer.show_direction(edit, DirectionPolicy::kHandedOn);
+  hold_music_.show(edit);
   if (section.is_rtp()) {
     Side::Candidates candidates;
     if (writer.shows_ice()) {

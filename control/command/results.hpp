@@ -5,6 +5,7 @@
 #include "control/sdp/sdp.hpp"
 #include "relay/base/address.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@ struct MessageTaken {
   std::optional<std::string> sdp;
   /// Paths of the files that packets of the call are recorded to. Empty = there are none.
   std::vector<std::string> packet_files;
+  /// Words of the client that could not be obeyed, a sentence each. Empty = all were.
+  std::vector<std::string> warnings{};
 };
 
 /// `publish` or `create`: the command made a party, or went on in the dialogue of one that it had made
@@ -54,6 +57,8 @@ struct SubscriptionMade {
   std::vector<SubscribedMedia> medias;
   /// True if the client wants to be told of each media (flag `siprec`).
   bool tells_medias = false;
+  /// As in `MessageTaken`.
+  std::vector<std::string> warnings{};
 };
 
 /// `transform`: a port of the relay whose packets go on to a destination.
@@ -69,6 +74,18 @@ struct TransformMade {
   std::string call_id;
   std::string tag;
   std::vector<TransformedStream> streams;
+};
+
+/// `play media`: the sound has begun, or begins once the party has an address.
+struct PlaybackStarted {
+  /// How long it is, in ms. Unset = it has no end, or nobody knows.
+  std::optional<std::int64_t> duration_ms;
+};
+
+/// `stop media`.
+struct PlaybackStopped {
+  /// The sample of the sound at which the packet begins that was sent last; 0 = nothing was being played.
+  std::int64_t position = 0;
 };
 
 }  // namespace ferry

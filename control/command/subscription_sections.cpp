@@ -4,7 +4,9 @@
 // place that had one of its sources, else one whose sources are gone, else a new one at the end.
 
 #include "control/call/media_rules.hpp"
+#include "control/call/session_config.hpp"
 #include "control/command/subscriptions.hpp"
+#include "control/negotiate/codec_offer.hpp"
 #include "control/negotiate/codecs.hpp"
 #include "control/sdp/words.hpp"
 #include "control/session/proposals.hpp"
@@ -12,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -55,8 +58,23 @@ bool Subscriptions::read_source(const Media& media, Section& section) {
     });
     for (sdp::Codec& codec : shown.codecs) codec.feedback.clear();
   }
-  section.codecs = shown_codecs(sent_codecs(shown.codecs, media.in_force()), request_, CodecPolicy::kCopy);
+  section.codecs = sent_codecs(shown.codecs, media.in_force());
   return true;
+}
+
+void Subscriptions::choose_codecs(Section& section) {
+  if (section.source == nullptr) return;
+  if (section.type != "audio" || !section.source->is_rtp()) {
+    section.codecs = shown_codecs(section.codecs, request_, CodecPolicy::kCopy);
+    return;
+  }
+  const MediaTerms nobody;
+  const MediaTerms& receiver = section.media != nullptr ? *section.media : nobody;
+  const std::vector<sdp::Codec> sent = std::move(section.codecs);
+  CodecOffer offer = offer_codecs({sent, request_, receiver, services_.config.codecs, false}, texts_);
+  section.codecs = std::move(offer.codecs);
+  section.wishes = std::move(offer.toward_receiver);
+  std::ranges::move(offer.warnings, std::back_inserter(warnings_));
 }
 
 std::vector<Subscriptions::Section> Subscriptions::in_order(std::vector<Section> wanted, const Leg& leg) {
@@ -108,6 +126,7 @@ Result<std::vector<Subscriptions::Section>, RequestError> Subscriptions::section
     sections.push_back(std::move(section));
   }
   if (subscriber != nullptr) sections = in_order(std::move(sections), *subscriber);
+  for (Section& section : sections) choose_codecs(section);
   return sections;
 }
 

@@ -9,7 +9,8 @@
 // Trap: on any failure before `place`, `close_all` and `give_up` must undo everything, also a call that was
 // made.
 //
-// Trap: nothing transcodes here, so an answer must take the codecs that the sources send.
+// Trap: a subscriber must take the codecs that it is offered, unless the flag `allow-transcoding` lets it
+// leave some out. What it leaves out is converted.
 #include "control/command/subscriptions.hpp"
 
 #include "control/call/media_rules.hpp"
@@ -35,6 +36,7 @@
 #include "relay/base/random.hpp"
 
 #include <algorithm>
+#include <memory>
 
 namespace ferry {
 
@@ -222,6 +224,9 @@ Media& Subscriptions::place(Leg& leg, Section& section) {
   if (section.source != nullptr) {
     media.kind = transport_kind(*section.source);
     note_shown(media, *section.source, section.codecs, FormerTypes::kEnd);
+    CodecWishes wishes;
+    wishes.codecs = section.wishes;
+    media.codec_wishes = wishes.is_empty() ? nullptr : std::make_shared<const CodecWishes>(wishes);
   }
   if (section.opened) {
     media.via->ports.push_back(std::move(*section.opened));
@@ -262,6 +267,7 @@ void Subscriptions::read_answer(Media& media, const sdp::MediaSection& section, 
   media.takes_fir = takes_fir(section);
   media.names_feedback = names_feedback(section);
   media.ssrcs = ssrcs_of(section);
+  if (section.port != 0) note_said(media, section);
   if (carries) media.via->reduced_size_rtcp = section.rtcp_reduced_size;
   if (media.rejected || !section.connection) return;
   if (carries) Side(*media.via, input_).take_address(section, remote_of(section));
@@ -649,6 +655,7 @@ Result<SubscriptionMade, RequestError> Subscriptions::subscribe_request() {
   shown.name = session->name;
   shown.timing = session->timing;
   made.sdp = write(shown, medias, sections, *leg, false, false);
+  made.warnings = std::move(warnings_);
   finish(*call, false);
   return made;
 }
@@ -701,6 +708,7 @@ Result<void, RequestError> Subscriptions::subscribe_answer() {
     for (std::size_t i = 0; i < matched.size(); ++i) {
       if (carries[i] == is_carrier)
         take_answer(*matched[i].media, *matched[i].section, std::move(matched[i].left_out), is_carrier);
+      if (carries[i] == is_carrier) settle_codecs(*matched[i].media);
     }
   }
   for (auto& [media, section, left_out] : matched) {

@@ -33,7 +33,7 @@ class Subscriptions {
   Result<PartyMade, RequestError> create();
   /// Takes its answer.
   Result<void, RequestError> create_answer();
-  /// Sends streams back out at another address. Only for streams that need no codec work.
+  /// Sends streams back out at another address, in the codecs that the client names.
   Result<TransformMade, RequestError> transform();
 
  private:
@@ -51,6 +51,8 @@ class Subscriptions {
     /// The SDP that `source` belongs to.
     const sdp::Session* session = nullptr;
     std::vector<sdp::Codec> codecs;
+    /// What the client wants of codecs toward the subscriber.
+    std::vector<CodecWish> wishes{};
     /// The medias it listens to. In a subscription empty = they are gone, so it is printed with port 0.
     std::vector<Media*> sources;
     /// The media whose SDP the section copies. There must be one.
@@ -92,6 +94,8 @@ class Subscriptions {
   /// Reads into `section` what `media` said of itself, as a subscriber may see it. False if it has said
   /// nothing.
   [[nodiscard]] bool read_source(const Media& media, Section& section);
+  /// Chooses the codecs of a section that copies another one, when it is known whose section it is.
+  void choose_codecs(Section& section);
   /// The sections that show `sources` to a subscriber: one for each, with flag `mix` one for each type.
   /// `subscriber`: its party, whose sections keep their places; null = the command will make it. Fails if the
   /// subscriber is a source itself, or if the SDP of a source cannot be read.
@@ -190,6 +194,8 @@ class Subscriptions {
   const Request& request_;
   Clock clock_;
   SideInput input_;
+  /// Words of the client that could not be obeyed, a sentence each.
+  std::vector<std::string> warnings_;
   /// Parsed SDP. Sections point into the texts that legs keep.
   std::deque<sdp::Session> parsed_;
   /// Sections without the lines that the reader may not see.

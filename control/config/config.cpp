@@ -139,6 +139,7 @@ constexpr OptionRow kOptions[] = {
   {"foreground", 'f', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.foreground, v); }, "", "stay in the foreground (default)"},
   {"pidfile", 'p', OptionKind::kValue, [](Config& c, std::string_view v) { c.pid_file = v; return std::string(); }, "FILE", "write the process id here"},
   {"num-threads", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::size_t>(v, c.threads, 0, 256); }, "N", "media workers (default 0 = one per core)"},
+  {"media-threads", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::size_t>(v, c.media_threads.emplace(), 0, 256); }, "N", "threads that convert audio beside the workers (default one per core; 0 = the workers do it)"},
   {"tos", 'T', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint8_t>(v, c.session.tos, 0, 255); }, "0-255", "DSCP octet of media packets"},
   {"control-tos", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint8_t>(v, c.control_tos, 0, 255); }, "0-255", "DSCP octet of control replies"},
   {"timeout", 'o', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.timeout); }, "S", "end a call without media after (default 60)"},
@@ -155,6 +156,7 @@ constexpr OptionRow kOptions[] = {
   {"max-cpu", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_fraction(v, c.session.max_cpu_percent); }, "PERCENT", "refuse new calls while the host's CPU use is above"},
   {"max-bandwidth", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint64_t>(v, c.session.max_bandwidth_bytes, 0, UINT64_MAX); }, "BYTES/S", "refuse new calls while media is above"},
   {"max-load", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_fraction(v, c.session.max_load); }, "LOAD", "refuse new calls while the load average is above"},
+  {"max-transcoding-load", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_fraction(v, c.session.max_transcoding_percent); }, "PERCENT", "refuse calls that need another codec while every media thread is busier (default 85; 0 = no limit)"},
   {"endpoint-learning", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
      if (v == "off") c.session.latch = LatchPolicy::kOff;
      else if (v == "immediate") c.session.learning = LearningAlgorithm::kImmediate;
@@ -304,8 +306,8 @@ std::span<const OptionRow> option_rows() {
   static const std::vector<OptionRow> all = [] {
     std::vector<OptionRow> rows(std::begin(kOptions), std::end(kOptions));
     // Options after which the program only prints and exits stay at the end of the help.
-    for (const auto& more :
-         {peer_option_rows(), dpdk_option_rows(), rtpproxy_option_rows(), recording_option_rows()}) {
+    for (const auto& more : {peer_option_rows(), dpdk_option_rows(), rtpproxy_option_rows(),
+                             media_option_rows(), recording_option_rows()}) {
       rows.insert(std::ranges::find(rows, std::string_view("check-config"), &OptionRow::name), more.begin(),
                   more.end());
     }

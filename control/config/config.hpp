@@ -69,6 +69,17 @@ struct Config {
   std::vector<std::string> rtpproxy_notify;
   /// Folders with prompts.
   std::vector<std::string> rtpproxy_prompts;
+  /// Folders with files that are played to parties, and the folder of those that have numbers; empty = there
+  /// is none.
+  std::vector<std::string> media_files;
+  std::string media_numbers;
+  /// MiB of encoded sound that are kept for the next listener.
+  std::uint32_t media_cache_mib = 64;
+  /// Tones with another cadence than the built-in one: name and cadence, which the start of the daemon
+  /// checks.
+  std::vector<std::pair<std::string, std::string>> tones;
+  /// The country of tones that name none.
+  std::string tone_country = "us";
   /// SIGHUP begins draining: the daemon ends after its last call. By default it reads the configuration file
   /// again.
   bool drains_on_sighup = false;
@@ -119,6 +130,8 @@ struct Config {
   bool dtmf_log_ng_tcp = false;
   /// Media workers; 0 = one per core, or per lcore of DPDK.
   std::size_t threads = 0;
+  /// Threads that convert audio; 0 = the workers do it. Unset: one per core.
+  std::optional<std::size_t> media_threads;
   /// DSCP octet of control replies; 0 = unchanged.
   std::uint8_t control_tos = 0;
   /// Networks that may use control listeners beside loopback (CTL-2).

@@ -33,6 +33,8 @@ struct OptionRow {
 std::span<const OptionRow> recording_option_rows();
 std::span<const OptionRow> rtpproxy_option_rows();
 std::span<const OptionRow> dpdk_option_rows();
+/// Rows for what is played to parties.
+std::span<const OptionRow> media_option_rows();
 /// Rows that say at which addresses parties may be (LAT-11a).
 std::span<const OptionRow> peer_option_rows();
 

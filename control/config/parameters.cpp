@@ -44,6 +44,7 @@ constexpr std::array kRows = std::to_array<Row>({
   {"max-sessions", [](const Config& c) { return std::to_string(c.session.max_sessions); }, [](Config& to, const Config& from) { to.session.max_sessions = from.session.max_sessions; }},
   {"max-cpu", [](const Config& c) { return fmt::format("{}", c.session.max_cpu_percent); }, [](Config& to, const Config& from) { to.session.max_cpu_percent = from.session.max_cpu_percent; }},
   {"max-load", [](const Config& c) { return fmt::format("{}", c.session.max_load); }, [](Config& to, const Config& from) { to.session.max_load = from.session.max_load; }},
+  {"max-transcoding-load", [](const Config& c) { return fmt::format("{}", c.session.max_transcoding_percent); }, [](Config& to, const Config& from) { to.session.max_transcoding_percent = from.session.max_transcoding_percent; }},
   {"max-bandwidth", [](const Config& c) { return std::to_string(c.session.max_bandwidth_bytes); }, [](Config& to, const Config& from) { to.session.max_bandwidth_bytes = from.session.max_bandwidth_bytes; }},
   {"timeout", [](const Config& c) { return seconds_text(c.session.timeout); }, [](Config& to, const Config& from) { to.session.timeout = from.session.timeout; }},
   {"silent-timeout", [](const Config& c) { return seconds_text(c.session.silent_timeout); }, [](Config& to, const Config& from) { to.session.silent_timeout = from.session.silent_timeout; }},

@@ -34,4 +34,11 @@ std::string set_switch(bool& target, std::string_view text) {
   return {};
 }
 
+std::string add_folder(std::string_view text, std::vector<std::string>& folders) {
+  while (text.size() > 1 && text.ends_with('/')) text.remove_suffix(1);
+  if (!text.starts_with('/') || text.size() < 2) return fmt::format("'{}' is no absolute path below /", text);
+  folders.emplace_back(text);
+  return {};
+}
+
 }  // namespace ferry

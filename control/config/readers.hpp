@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <sys/types.h>
@@ -49,5 +50,8 @@ std::string read_mode(std::string_view text, mode_t& target);
 
 /// Reads a whole number of seconds, at most one year.
 std::string read_seconds(std::string_view text, std::chrono::seconds& target);
+
+/// Adds a folder: an absolute path below /, which is kept without slashes at the end.
+std::string add_folder(std::string_view text, std::vector<std::string>& folders);
 
 }  // namespace ferry

@@ -29,13 +29,6 @@ string read_latch(Config& config, string_view text) {
   return {};
 }
 
-string read_directory(Config& config, string_view text) {
-  while (text.size() > 1 && text.ends_with('/')) text.remove_suffix(1);
-  if (!text.starts_with('/') || text.size() < 2) return fmt::format("'{}' is no absolute path below /", text);
-  config.rtpproxy_prompts.emplace_back(text);
-  return {};
-}
-
 void clear_listeners(Config& config) { config.listen_rtpp.clear(); }
 
 // clang-format off
@@ -51,7 +44,7 @@ constexpr OptionRow kRtpproxyRows[] = {
   {"rtpp-bridge", 0, OptionKind::kValue, read_bridge, "INTERNAL/EXTERNAL", "interfaces that modifiers i and e mean; parties are then asymmetric"},
   {"rtpp-bridge-symmetric", 0, OptionKind::kSwitch, [](Config& c, string_view v) { return set_switch(c.rtpproxy_bridge_symmetric, v); }, "", "parties of rtpp-bridge are symmetric all the same"},
   {"rtpp-notify", 0, OptionKind::kList, [](Config& c, string_view v) { c.rtpproxy_notify.emplace_back(v); return string(); }, "TARGET", "who may be told of time-outs and DTMF: unix:PATH, tcp:ADDR:PORT, udp:ADDR:PORT; ADDR may be %%CC_SELF%%, the client's", [](Config& c) { c.rtpproxy_notify.clear(); }},
-  {"rtpp-prompts", 0, OptionKind::kList, read_directory, "DIR", "where prompts may be (files NAME.PAYLOAD-TYPE; rtpferryctl makeprompt makes them)", [](Config& c) { c.rtpproxy_prompts.clear(); }},
+  {"rtpp-prompts", 0, OptionKind::kList, [](Config& c, string_view v) { return add_folder(v, c.rtpproxy_prompts); }, "DIR", "where prompts may be (files NAME.PAYLOAD-TYPE; rtpferryctl makeprompt makes them)", [](Config& c) { c.rtpproxy_prompts.clear(); }},
   {"rtpp-recording", 0, OptionKind::kValue, [](Config& c, string_view v) {
      static constexpr std::array<std::pair<string_view, RecordingForm>, 3> words = {{{"adhoc", RecordingForm::kAdHoc}, {"pcap", RecordingForm::kPcap}, {"call", RecordingForm::kCall}}};
      return read_word(v, c.session.rtpproxy.recording, words);

@@ -61,7 +61,7 @@ struct MediaEvidence {
   /// A command or flag blocks what it sends.
   bool is_blocked = false;
   /// Codecs that the proxy's script wanted transcoded, for the party or from what the party sends
-  /// (`codec-transcode` and its kin). This relay does not transcode.
+  /// (`codec-transcode` and its kin), and that this relay cannot convert.
   std::vector<std::string> unmade_codecs;
   /// The relay listens on the port. False: opening it failed.
   bool is_served = true;
@@ -85,6 +85,10 @@ struct MediaEvidence {
     /// passes.
     bool blocked = false;
     bool silenced = false;
+    /// What becomes of its audio on the way, in words; empty = it passes as it came.
+    std::string treatment{};
+    /// True if it is decoded and encoded anew.
+    bool is_converted = false;
   };
   /// All that send to it; empty = nobody.
   std::vector<Source> sources;

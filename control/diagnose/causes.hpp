@@ -75,6 +75,7 @@ enum class Cause : std::uint8_t {
   kOverloaded,
   kTooLate,
   kSharedKey,
+  kMediaOverload,
   kCount,
 };
 
@@ -148,12 +149,13 @@ inline constexpr std::array<CauseRow, kCauses> kCauseRows = {{
   {Cause::kReplayed, "replayed", Severity::kFault, Reception::kSome, "encrypted packets arrive with sequence numbers that the relay has had already, and it refuses them (SRT-4)", "the client began again under its old key: a re-INVITE with new keys helps"},
   {Cause::kKeyWornOut, "key-worn-out", Severity::kFault, Reception::kNothing, "the key may protect no more packets (SRT-7), or the relay no longer knows which packets of an SSRC it has had (SRT-7a)", "the client has to agree on new keys, or to take a new SSRC"},
   {Cause::kEcho, "echo", Severity::kFault, Reception::kNothing, "the SDP of the party names the address of the other party, which hears itself", "the proxy mixed up two SDPs: compare what it sent to the relay with what the parties sent"},
-  {Cause::kNotTranscoded, "not-transcoded", Severity::kFault, Reception::kNothing, "the proxy's script asked for transcoding, which this relay does not do, and the parties have no codec in common", "remove the transcoding flags, so that the parties agree on a codec that both have"},
+  {Cause::kNotTranscoded, "not-transcoded", Severity::kFault, Reception::kNothing, "the proxy's script asked to transcode what this relay cannot convert, and the parties have no codec in common", "name a codec that rtpferryd --codecs lists, or let the parties agree on one that both have"},
   {Cause::kIceRefused, "ice-refused", Severity::kFault, Reception::kNothing, "ICE checks arrive, and the relay refuses them: they are not made with the password of this stream", "the client uses the ICE credentials of an earlier SDP, or a proxy changed a=ice-ufrag or a=ice-pwd"},
   {Cause::kUnverified, "unverified", Severity::kFault, Reception::kNothing, "the relay sends nothing: it has never heard this party, nor too many others at the same address (LAT-12)", "let the party send something, raise unheard-per-address, or set the flag unidirectional"},
   {Cause::kOverloaded, "overloaded", Severity::kFault, Reception::kSome, "the relay had no packet buffer or no memory left for packets", "rtpferryctl doctor says what the host lacks; put fewer calls on this host"},
   {Cause::kTooLate, "too-late", Severity::kFault, Reception::kSome, "packets came too late: the relay repacketizes the stream, and it had gone past them", "look at the network between that party and the relay"},
   {Cause::kSharedKey, "shared-key", Severity::kFault, Reception::kSome, "the receiver uses the sender's own key, so the relay drops packets that it would have to change (SRT-9)", "the flag recrypt gives each side a key of its own"},
+  {Cause::kMediaOverload, "media-overload", Severity::kFault, Reception::kSome, "the media threads have too little time to convert the audio of all calls, and drop packets of it", "more media-threads, a lower max-transcoding-load, or another host for a part of the calls"},
 }};
 // clang-format on
 

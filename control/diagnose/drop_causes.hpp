@@ -107,6 +107,9 @@ inline constexpr std::array<DropCauseRow, kDropReasons> kDropCauseRows = {{
   {DropReason::kNoBuffer, DropOwner::kOwn, Cause::kOverloaded, Cause::kOverloaded, false, false, ""},
   {DropReason::kNoMemory, DropOwner::kOwn, Cause::kOverloaded, Cause::kOverloaded, false, false, ""},
   {DropReason::kSendFailed, DropOwner::kOwn, Cause::kFine, Cause::kSendFailed, true, false, kJudgedAsItLeaves},
+  {DropReason::kNotConverted, DropOwner::kOwn, Cause::kFine, Cause::kNotTranscoded, true, false, kJudgedAsItLeaves},
+  {DropReason::kMediaOverload, DropOwner::kOwn, Cause::kFine, Cause::kMediaOverload, true, false, kJudgedAsItLeaves},
+  {DropReason::kStageGone, DropOwner::kBeside, Cause::kFine, Cause::kFine, true, false, "single packets of a stream that ended; they are counted for the worker, for no party"},
 }};
 // clang-format on
 

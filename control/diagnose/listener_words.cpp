@@ -153,6 +153,10 @@ std::string why_not_sent(DropReason reason, const std::string& party) {
     case DropReason::kNoBuffer:
     case DropReason::kNoMemory:
       return "the relay has no buffer or memory left for packets";
+    case DropReason::kNotConverted:
+      return fmt::format("{} cannot decode what comes, and this relay converts no audio", party);
+    case DropReason::kMediaOverload:
+      return "the media threads have too little time to convert the audio";
     case DropReason::kTooLate:
       return "packets come too late to be repacketized";
     case DropReason::kStaleAfterPause:

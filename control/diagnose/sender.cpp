@@ -65,6 +65,7 @@ class SenderJudge : Judge {
     note_quality();
     if (media_.has_short_ice_credentials) add("{}", kShortIceCredentials);
     describe_lost_group();
+    describe_treatments();
     return std::move(verdict_);
   }
 
@@ -275,21 +276,41 @@ class SenderJudge : Judge {
     return true;
   }
 
-  /// Calls `visit` with each leg that is to hear this media, and with its media.
+  /// Calls `visit` with each leg that is to hear this media, with its media, and with the flow between.
+  template <class Visit>
+  void for_each_flow(Visit visit) const {
+    for (const MediaEvidence::Source& each : listeners_) {
+      const LegEvidence& leg = call_.legs[each.leg];
+      const MediaEvidence& receiver = leg.medias[each.media];
+      for (const MediaEvidence::Source& flow : receiver.sources) {
+        if (&call_.legs[flow.leg].medias[flow.media] == &media_) visit(leg, receiver, flow);
+      }
+    }
+  }
+  /// The same without the flows.
   template <class Visit>
   void for_each_listener(Visit visit) const {
     for (const MediaEvidence::Source& each : listeners_)
       visit(call_.legs[each.leg], call_.legs[each.leg].medias[each.media]);
   }
 
-  /// True if the parties cannot understand each other because the proxy's script wanted codecs transcoded,
-  /// which the relay does not do.
+  /// Says what the relay makes of the audio, for each who hears it.
+  void describe_treatments() {
+    if (!with_words_) return;
+    for_each_flow([&](const LegEvidence& leg, const MediaEvidence&, const MediaEvidence::Source& flow) {
+      if (!flow.treatment.empty()) add("for {}: {}", leg.name, flow.treatment);
+    });
+  }
+
+  /// True if the parties cannot understand each other because the proxy's script wanted codecs transcoded
+  /// that the relay cannot convert.
   bool judge_transcoding() {
     if (!call_.is_answered || media_.shown.none()) return false;
     const MediaView::Stream* stream = seen_.newest_stream();
     bool found = false;
-    for_each_listener([&](const LegEvidence& leg, const MediaEvidence& receiver) {
-      if (found || receiver.shown.none()) return;
+    for_each_flow([&](const LegEvidence& leg, const MediaEvidence& receiver,
+                      const MediaEvidence::Source& flow) {
+      if (found || receiver.shown.none() || flow.is_converted) return;
       const auto& wanted = media_.unmade_codecs.empty() ? receiver.unmade_codecs : media_.unmade_codecs;
       if (wanted.empty()) return;
       const bool has_none = (media_.shown & receiver.shown).none();
@@ -306,12 +327,12 @@ class SenderJudge : Judge {
       for (const std::string& each : wanted) list += (list.empty() ? "" : ", ") + each;
       if (is_foreign)
         say(Cause::kNotTranscoded,
-            "{} sends {}, which {} does not have; the script asked to transcode, which this relay does not "
-            "do",
+            "{} sends {}, which {} does not have; the script asked to transcode what this relay cannot "
+            "convert",
             name(), codec_of(type), leg.name);
       else
         say(Cause::kNotTranscoded,
-            "{} and {} have no codec in common; the script asked to transcode, which this relay does not do",
+            "{} and {} have no codec in common; the script asked to transcode what this relay cannot convert",
             name(), leg.name);
       add("asked for: {}", list);
     });

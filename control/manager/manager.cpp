@@ -47,7 +47,8 @@ bool has_source(const Call& call) {
 }  // namespace
 
 SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& interfaces, MediaPlane& plane,
-                               PortProvider& ports, Listener listener, CallRecorder* recorder)
+                               PortProvider& ports, Listener listener, CallRecorder* recorder,
+                               SoundLibrary* sounds)
     : config_(config),
       interfaces_(interfaces),
       plane_(plane),
@@ -65,7 +66,7 @@ SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& 
       taps_(plane),
       services_{config_,   interfaces,  plane,  calls_,      desk_,      plans_,
                 lifetime_, limits_,     guard_, identities_, snapshots_, observers_,
-                totals_,   recordings_, taps_,  recorder,    loop_mark_},
+                totals_,   recordings_, taps_,  recorder,    sounds,     loop_mark_},
       recordings_(services_),
       rtpproxy_(services_),
       lists_(services_, rtpproxy_, watch_),
@@ -200,7 +201,7 @@ Result<MessageTaken, RequestError> SessionManager::signal(const Request& request
   }
   if (call = find(*request.call_id); call != nullptr) lifetime_.schedule_next(*call, clock.now);
   add_early_fragments(request, is_answer, clock);
-  MessageTaken taken{std::move(reply->sdp), {}};
+  MessageTaken taken{std::move(reply->sdp), {}, std::move(reply->warnings)};
   if (reply->sender != nullptr)
     taken.packet_files =
         recordings_.note_message(*call, *reply->sender, is_answer ? "answer" : "offer", *request.sdp);

@@ -73,9 +73,10 @@ class SessionManager {
     std::function<bool()> memory_is_short;
   };
 
-  /// Borrows everything but `config` and `listener`. `recorder` may be null.
+  /// Borrows everything but `config` and `listener`. `recorder` and `sounds` may be null.
   SessionManager(const SessionConfig& config, const InterfaceSet& interfaces, MediaPlane& plane,
-                 PortProvider& ports, Listener listener = {}, CallRecorder* recorder = nullptr);
+                 PortProvider& ports, Listener listener = {}, CallRecorder* recorder = nullptr,
+                 SoundLibrary* sounds = nullptr);
   /// Ends the calls and their recordings. The parts of the listener may be gone already: they are not called.
   ~SessionManager();
   SessionManager(const SessionManager&) = delete;

@@ -1,6 +1,7 @@
 #include "control/negotiate/codecs.hpp"
 
 #include "control/call/media_rules.hpp"
+#include "control/sdp/words.hpp"
 #include "relay/core/rtp/static_types.hpp"
 
 #include <algorithm>
@@ -35,8 +36,12 @@ std::vector<sdp::Codec> sent_codecs(const std::vector<sdp::Codec>& said, const M
   if (terms.shown.none()) return said;
   std::vector<sdp::Codec> sent;
   sent.reserve(said.size());
-  std::ranges::copy_if(said, std::back_inserter(sent),
-                       [&](const sdp::Codec& codec) { return terms.shown.test(codec.payload_type); });
+  const auto agreed = agreed_codecs(numbered_formats(said), terms.shown_codecs.formats());
+  std::ranges::copy_if(said, std::back_inserter(sent), [&](const sdp::Codec& codec) {
+    const PayloadType type{codec.payload_type};
+    return terms.shown.test(codec.payload_type & 127u) ||
+           std::ranges::find(agreed, type, &AgreedCodec::receives_as) != agreed.end();
+  });
   return sent;
 }
 
@@ -80,6 +85,14 @@ std::bitset<128> types_of(const std::vector<sdp::Codec>& codecs) {
   return types;
 }
 
+void note_said(MediaTerms& media, const sdp::MediaSection& section) {
+  const bool is_audio = section.type == "audio" && section.is_rtp();
+  media.said_codecs = is_audio ? CodecList(numbered_formats(section.codecs)) : CodecList{};
+  std::uint16_t ptime = 0;
+  const bool has_time = sdp::read_number(section.ptime, ptime) && ptime >= 1 && ptime <= 1000;
+  media.said_ptime_ms = is_audio && has_time ? ptime : std::uint16_t{0};
+}
+
 void note_shown(Media& media, const sdp::MediaSection& section, const std::vector<sdp::Codec>& codecs,
                 FormerTypes former) {
   auto allowed = payload_entries(codecs);
@@ -93,19 +106,30 @@ void note_shown(Media& media, const sdp::MediaSection& section, const std::vecto
   }
   media.payloads = std::move(allowed);
   media.shown = shown;
+  const bool is_audio = section.type == "audio" && section.is_rtp();
+  media.shown_codecs = is_audio ? CodecList(numbered_formats(codecs)) : CodecList{};
   media.rate = rate_limit(section, codecs);
 }
 
 void settle_codecs(Media& media) {
   std::erase_if(media.payloads,
                 [&](const PayloadEntry& entry) { return !media.shown.test(entry.type.value); });
+  const auto agreed = agreed_codecs(media.said_codecs.formats(), media.shown_codecs.formats());
+  for (const AgreedCodec& each : agreed) {
+    const bool is_known =
+        std::ranges::find(media.payloads, each.receives_as, &PayloadEntry::type) != media.payloads.end();
+    if (!is_known) media.payloads.push_back(payload_entry({each.receives_as, each.format}));
+  }
 }
 
 bool takes_codecs(const Media& media, const sdp::MediaSection& answer, bool may_drop_codecs) {
   std::size_t kept = 0;
+  const auto agreed = agreed_codecs(numbered_formats(answer.codecs), media.shown_codecs.formats());
   for (const PayloadEntry& offered : media.payloads) {
-    const bool is_taken = std::ranges::any_of(
+    const bool has_number = std::ranges::any_of(
         answer.codecs, [&](const sdp::Codec& c) { return c.payload_type == offered.type.value; });
+    const bool is_taken =
+        has_number || std::ranges::find(agreed, offered.type, &AgreedCodec::sends_as) != agreed.end();
     if (is_taken)
       ++kept;
     else if (!offered.is_event && offered.type.value != kComfortNoiseType && !may_drop_codecs)

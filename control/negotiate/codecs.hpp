@@ -1,5 +1,5 @@
-// Offers and answers about the codecs of one section (RFC 3264 §5-6, docs/reference/ng.md#codecs). The relay
-// transcodes nothing, so every codec that it shows is one that a party named. Pure. Control thread only.
+// What the codecs of one section mean for its media (RFC 3264 §5-6, docs/reference/ng.md#codecs).
+// `codec_offer` and `codec_answer` choose them where audio may be converted. Pure. Control thread only.
 #pragma once
 
 #include "control/call/call.hpp"
@@ -44,6 +44,9 @@ enum class CodecPolicy : std::uint8_t {
 /// The payload types of `codecs`, by number.
 [[nodiscard]] std::bitset<128> types_of(const std::vector<sdp::Codec>& codecs);
 
+/// Notes what the party says of itself in `section`: its codecs and its packet time.
+void note_said(MediaTerms& media, const sdp::MediaSection& section);
+
 /// Says whether the party may still send the payload types of the SDP that it was shown before this one.
 enum class FormerTypes : std::uint8_t {
   /// They stay until `settle_codecs`: packets of the former agreement may be late, and the offer is only a
@@ -57,12 +60,13 @@ enum class FormerTypes : std::uint8_t {
 /// rate (DMX-4, LIM-1).
 void note_shown(Media& media, const sdp::MediaSection& section, const std::vector<sdp::Codec>& codecs,
                 FormerTypes former);
-/// Ends the types of the former agreement: the party has answered what it was shown last.
+/// Ends the types of the former agreement: the party has answered what it was shown last, and `note_said` has
+/// its answer. If it knows a codec by another number than it was shown, it may send that number, too (RFC
+/// 3264 §6.1), unless that means another codec.
 void settle_codecs(Media& media);
 
 /// True if the party's answer takes enough of what it was shown. It may leave out events and comfort noise,
-/// and other codecs only if `may_drop_codecs` (flag `allow-transcoding`). It must take one type, because the
-/// relay makes no codec out of another.
+/// and other codecs only if `may_drop_codecs` (flag `allow-transcoding`). It must take one type.
 [[nodiscard]] bool takes_codecs(const Media& media, const sdp::MediaSection& answer, bool may_drop_codecs);
 
 }  // namespace ferry

@@ -53,6 +53,13 @@ inline constexpr bool kIsPointed<std::optional<T>> = true;
 template <class T>
 inline constexpr bool kIsPointed<std::unique_ptr<T>> = true;
 template <class T>
+inline constexpr bool kIsPointed<std::shared_ptr<const T>> = true;
+/// Lists that keep themselves packed: the record has their elements.
+template <class T>
+concept IsPacked = requires(const T& list) {
+  T(list.formats());
+};
+template <class T>
 inline constexpr bool kIsArray = false;
 template <class T, std::size_t kSize>
 inline constexpr bool kIsArray<std::array<T, kSize>> = true;
@@ -98,6 +105,8 @@ class RecordWriter {
       return JsonValue<T>::save(value, context_);
     } else if constexpr (kIsPointed<T>) {
       return value ? pointed_json(*value) : nlohmann::json();
+    } else if constexpr (IsPacked<T>) {
+      return to_json(value.formats());
     } else {
       nlohmann::json list = nlohmann::json::array();
       for (const auto& each : value) list.push_back(to_json(each));
@@ -171,6 +180,10 @@ class RecordReader {
       value = JsonValue<T>::load(from, context_);
     } else if constexpr (kIsPointed<T>) {
       point(from, value);
+    } else if constexpr (IsPacked<T>) {
+      decltype(value.formats()) elements;
+      from_json(from, elements);
+      value = T(elements);
     } else if constexpr (kIsArray<T>) {
       if (!from.is_array() || from.size() != value.size())
         throw std::invalid_argument("the list has another length");
@@ -196,6 +209,14 @@ class RecordReader {
     if (from.is_null()) return;
     value = std::make_unique<T>();
     from_json(from, *value);
+  }
+  template <class T>
+  void point(const nlohmann::json& from, std::shared_ptr<const T>& value) const {
+    value.reset();
+    if (from.is_null()) return;
+    T read;
+    from_json(from, read);
+    value = std::make_shared<const T>(std::move(read));
   }
   template <class Read>
   void read(const char* name, Read read_value) {

@@ -36,6 +36,51 @@ struct Fields<RateLimit> {
 };
 
 template <>
+struct Fields<AudioFormat> {
+  template <class Archive, class Value>
+  static void list(Archive& a, Value& v) {
+    a("encoding", v.encoding);
+    a("clock_rate", v.clock_rate_hz);
+    a("channels", v.channels);
+    a("parameters", v.parameters);
+  }
+};
+
+template <>
+struct Fields<NumberedFormat> {
+  template <class Archive, class Value>
+  static void list(Archive& a, Value& v) {
+    a("type", v.type);
+    a("format", v.format);
+  }
+};
+
+template <>
+struct Fields<CodecWish> {
+  template <class Archive, class Value>
+  static void list(Archive& a, Value& v) {
+    a("type", v.type);
+    a("bitrate", v.bitrate_bps);
+    a("ptime", v.ptime_ms);
+    a("complexity", v.complexity);
+  }
+};
+
+template <>
+struct Fields<CodecWishes> {
+  template <class Archive, class Value>
+  static void list(Archive& a, Value& v) {
+    a("accepted", v.accepted);
+    a("ignored", v.ignored);
+    a("stripped", v.stripped);
+    a("forced", v.is_forced);
+    a("asymmetric", v.is_asymmetric);
+    a("ptime", v.ptime_ms);
+    a("codecs", v.codecs);
+  }
+};
+
+template <>
 struct Fields<MediaTerms> {
   template <class Archive, class Value>
   static void list(Archive& a, Value& v) {
@@ -56,6 +101,10 @@ struct Fields<MediaTerms> {
     a("shown", v.shown);
     a("earlier", v.earlier);
     a("removed_types", v.removed_types);
+    a("said_codecs", v.said_codecs);
+    a("shown_codecs", v.shown_codecs);
+    a("codec_wishes", v.codec_wishes);
+    a("said_ptime", v.said_ptime_ms);
     a("ssrcs", v.ssrcs);
     a("fewer_codecs", v.has_fewer_codecs);
     a("rate", v.rate);
@@ -122,7 +171,7 @@ struct Fields<NewMediaPlace> {
 
 struct MediaSection {
   static constexpr std::string_view kName = "medias";
-  static constexpr int kVersion = 4;
+  static constexpr int kVersion = 5;
   static void save(const Call& call, ComponentsWriter& out) {
     each_media(call, [&](const Media& media) {
       const auto& all = media.leg->transports;

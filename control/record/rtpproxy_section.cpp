@@ -1,5 +1,7 @@
 #include "control/record/rtpproxy_section.hpp"
 
+#include "relay/core/output/frame_size.hpp"
+
 #include <limits>
 #include <stdexcept>
 
@@ -24,12 +26,27 @@ void RtpproxySection::load(Call& call, const SavedComponent& saved) {
   }
 }
 
+namespace {
+
+SavedPrompt saved_of(const PromptOrder& order) {
+  SavedPrompt saved{{}, order.type, 0, order.prompt->timing().packet_time, order.prompt->timing().units};
+  // Prompts of files are complete, and their packets have one size.
+  for (PromptReader reader(*order.prompt); reader.look() == PromptReader::Found::kPacket; reader.advance()) {
+    saved.packet_octets = reader.payload().size();
+    saved.payloads.insert(saved.payloads.end(), reader.payload().begin(), reader.payload().end());
+  }
+  return saved;
+}
+
+}  // namespace
+
 void PromptSection::save(const Call& call, ComponentsWriter& out) {
   const RtpproxySession* session = call.rtpproxy();
   if (session == nullptr) return;
   for (std::size_t i = 0; i < session->parties.size(); ++i) {
     const auto& extras = session->parties[i].extras;
-    if (extras && extras->waiting) out.add(OrderPlace{i}, WaitingPrompt{*extras->waiting, extras->rounds});
+    if (extras && extras->waiting.prompt)
+      out.add(OrderPlace{i}, WaitingPrompt{saved_of(extras->waiting), extras->waiting.rounds});
   }
 }
 
@@ -37,15 +54,18 @@ void PromptSection::load(Call& call, const SavedComponent& saved) {
   if (call.rtpproxy() == nullptr) throw std::invalid_argument("prompts wait in sessions of rtpproxy alone");
   WaitingPrompt waiting;
   saved.read(waiting);
-  const Prompt& prompt = waiting.prompt;
+  SavedPrompt& prompt = waiting.prompt;
   constexpr Duration kShortestPacket = std::chrono::milliseconds(5);
-  if (prompt.packet_octets == 0 || prompt.packet_time < kShortestPacket ||
-      prompt.payloads.size() < prompt.packet_octets || waiting.rounds < Prompt::kForEver ||
-      waiting.rounds > std::numeric_limits<std::int32_t>::max())
+  constexpr std::size_t kLargestPacket = 1400;
+  if (prompt.packet_octets == 0 || prompt.packet_octets > kLargestPacket ||
+      prompt.packet_time < kShortestPacket || prompt.payloads.size() < prompt.packet_octets ||
+      waiting.rounds < Prompt::kForEver || waiting.rounds > std::numeric_limits<std::int32_t>::max())
     throw std::invalid_argument("the prompt has no packets");
   RtpproxyParty::Extras& extras = call.rtpproxy()->parties.at(saved.at<OrderPlace>().place).ensure_extras();
-  extras.rounds = waiting.rounds;
-  extras.waiting = std::make_shared<const Prompt>(std::move(waiting.prompt));
+  const PromptTiming timing{prompt.packet_time, prompt.units, 1000 * kFrameClockPerMs};
+  extras.waiting.prompt = whole_prompt(timing, std::move(prompt.payloads), prompt.packet_octets);
+  extras.waiting.type = prompt.type;
+  extras.waiting.rounds = waiting.rounds;
 }
 
 void RecordingSection::save(const Call& call, ComponentsWriter& out) {

@@ -14,7 +14,7 @@ struct Fields<RtpproxyParty::Extras> {
     a("dtmf_tag", v.dtmf_tag);
     a("dtmf_type", v.dtmf_type);
     a("dtmf_hidden", v.hides_dtmf);
-    a.skip(v.waiting, v.rounds);  // a section of their own
+    a.skip(v.waiting);  // a section of its own
   }
 };
 
@@ -67,8 +67,17 @@ struct RtpproxySection {
   static void load(Call& call, const SavedComponent& saved);
 };
 
+/// A whole prompt, as a record has it.
+struct SavedPrompt {
+  /// Payloads of packets of one size, one behind the other.
+  std::vector<std::byte> payloads;
+  PayloadType type;
+  std::size_t packet_octets = 0;
+  Duration packet_time{0};
+  std::uint32_t units = 0;
+};
 template <>
-struct Fields<Prompt> {
+struct Fields<SavedPrompt> {
   template <class Archive, class Value>
   static void list(Archive& a, Value& v) {
     a("payloads", v.payloads);
@@ -82,7 +91,7 @@ struct Fields<Prompt> {
 /// A prompt that is to be played once its party has a port. One that is being played is known to the worker
 /// alone, and ends with it.
 struct WaitingPrompt {
-  Prompt prompt;
+  SavedPrompt prompt;
   std::int64_t rounds = 1;
 };
 template <>

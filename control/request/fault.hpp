@@ -129,6 +129,27 @@ enum class RequestFault : std::uint8_t {
   kNothingInjected,
   /// The source is not injected to the party.
   kNothingToStop,
+
+  // Playback and DTMF.
+  kNoParticipant,
+  /// The request names nothing to play.
+  kNoSound,
+  /// The sound is not there, cannot be read, or not be encoded for the party; name: why.
+  kUnplayableFile,
+  kUnplayableBlob,
+  kUnplayableNumber,
+  /// Nothing was ever played to the party.
+  kNothingPlayed,
+  kMusicOnHold,
+  kNoDigit,
+  /// No offer or answer has asked for injected DTMF, and the relay does not make the stream.
+  kNotPrepared,
+  /// The party has sent nothing so far.
+  kNothingSent,
+  /// Nobody hears the party's audio.
+  kNoDigitReceiver,
+  /// Nobody who hears it has a codec that is encoded here.
+  kNoDigitCodec,
   kCount,
 };
 constexpr std::size_t kRequestFaults = static_cast<std::size_t>(RequestFault::kCount);
@@ -230,6 +251,19 @@ inline constexpr std::array<FaultRow, kRequestFaults> kFaultRows = {{
   {RequestFault::kInjectsItself, RefusalReason::kOther},
   {RequestFault::kNothingInjected, RefusalReason::kOther},
   {RequestFault::kNothingToStop, RefusalReason::kOther},
+
+  {RequestFault::kNoParticipant, RefusalReason::kMessage},
+  {RequestFault::kNoSound, RefusalReason::kMessage},
+  {RequestFault::kUnplayableFile, RefusalReason::kOther, "The file cannot be played: {name}"},
+  {RequestFault::kUnplayableBlob, RefusalReason::kOther, "The content cannot be played: {name}"},
+  {RequestFault::kUnplayableNumber, RefusalReason::kOther, "The numbered file cannot be played: {name}"},
+  {RequestFault::kNothingPlayed, RefusalReason::kOther},
+  {RequestFault::kMusicOnHold, RefusalReason::kOther},
+  {RequestFault::kNoDigit, RefusalReason::kMessage},
+  {RequestFault::kNotPrepared, RefusalReason::kOther},
+  {RequestFault::kNothingSent, RefusalReason::kOther},
+  {RequestFault::kNoDigitReceiver, RefusalReason::kOther},
+  {RequestFault::kNoDigitCodec, RefusalReason::kOther},
 }};
 // clang-format on
 

@@ -94,7 +94,7 @@ inline constexpr std::array<RefusalRow, kRefusals> kRefusalRows = [] {
     {RefusalReason::kDraining, "draining", "The relay is about to stop", "rtpferryctl drain off takes new calls again; else let the proxy use another relay"},
     {RefusalReason::kSessions, "sessions", "Parallel session limit reached", "raise max-sessions, or add a relay"},
     {RefusalReason::kCpu, "cpu", "CPU usage limit exceeded", "look at what uses the CPU (top), raise max-cpu, or add a relay"},
-    {RefusalReason::kLoad, "load", "Load limit exceeded", "look at what loads the host (top), raise max-load, or add a relay"},
+    {RefusalReason::kLoad, "load", "Load limit exceeded", "look at what loads the host (top), raise max-load or max-transcoding-load, or add a relay"},
     {RefusalReason::kBandwidth, "bandwidth", "Bandwidth limit exceeded", "raise max-bandwidth, or add a relay"},
     {RefusalReason::kMemoryLimit, "memory-limit", "Memory limit exceeded", "raise the memory limit of the unit (MemoryMax=), set max-sessions, or add a relay"},
     {RefusalReason::kOverload, "overload", "Requests come faster than they are served", "look for a flood of requests in the proxy's log; else add a relay"},

@@ -4,6 +4,7 @@
 
 #include "control/request/fault.hpp"
 #include "control/request/wish_list.hpp"
+#include "control/request/wishes_about_sound.hpp"
 #include "control/sdp/codec_list.hpp"
 #include "control/sdp/edit.hpp"
 #include "control/sdp/sdes.hpp"
@@ -56,6 +57,10 @@ enum class Flag : std::uint8_t {
   // Header extensions and codecs.
   kAllowNoCodecMedia,
   kSingleCodec,
+  kReuseCodecs,
+  kStaticCodecs,
+  kForceTranscoding,
+  kAllowAsymmetricCodecs,
   // Subscriptions and flows.
   kSiprec,
   kMix,
@@ -68,6 +73,8 @@ enum class Flag : std::uint8_t {
   // DTMF, keys, NAT, log.
   kBlockDtmf,
   kDetectDtmf,
+  kInjectDtmf,
+  kBlockEgress,
   kRecrypt,
   kNatWait,
   kPierceNat,
@@ -270,6 +277,13 @@ struct Request {
   /// `stop recording`: it pauses instead.
   bool pause = false;
 
+  /// `play media`.
+  PlayWish play;
+  /// `play DTMF`.
+  DigitWish digit;
+  /// Key `moh`. Unset = the message has none.
+  std::optional<HoldMusicWish> hold_music;
+
   /// All words of the lists.
   Flags flags;
   Replaces replaces;
@@ -306,9 +320,11 @@ struct Request {
   /// receiver.
   std::vector<std::string> extmap_strip;
   std::vector<std::string> extmap_mask;
-  /// Packet times in ms that are shown toward the answerer and toward the offerer.
+  /// Packet times in ms toward the answerer and toward the offerer, in the SDP and in packets.
   std::optional<std::int64_t> ptime;
   std::optional<std::int64_t> ptime_reverse;
+  /// Packet time in ms of what the sender of the message sends, toward the receiver (key `repacketize`).
+  std::optional<std::int64_t> repacketize;
   /// Starts or stops dropping all media of the call.
   std::optional<bool> drop_traffic;
   /// What happens to packets instead of relaying.

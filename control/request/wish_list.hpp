@@ -4,6 +4,8 @@
 
 #include "control/request/fault.hpp"
 #include "relay/base/address.hpp"
+#include "relay/base/types.hpp"
+#include "relay/core/audio/codec.hpp"
 
 #include <optional>
 #include <string>
@@ -33,6 +35,13 @@ struct WishedSection {
   std::vector<std::string> codecs;
 };
 
+/// `transform`: a payload type, and what its payloads are.
+struct WishedCodec {
+  PayloadType type;
+  AudioFormat format;
+  bool operator==(const WishedCodec&) const = default;
+};
+
 /// `transform`: a stream, and where it is sent to.
 struct WishedStream {
   /// The client's name for it; it stands in the reply.
@@ -40,6 +49,12 @@ struct WishedStream {
   /// Type of its section. Empty = audio.
   std::string type;
   Endpoint destination;
+  /// What comes in, and what the destination is to get of each. Empty = whatever comes goes on as it is.
+  struct Pair {
+    WishedCodec input;
+    WishedCodec output;
+  };
+  std::vector<Pair> codecs{};
 };
 
 }  // namespace ferry

@@ -33,9 +33,8 @@ struct RtpproxyParty {
   bool is_weak = false;
   /// Members that few parties need.
   struct Extras {
-    /// A prompt that is played once the party has a port, and how often. Null = none waits.
-    std::shared_ptr<const Prompt> waiting;
-    std::int64_t rounds = 1;
+    /// What is played once the party has a port. Without a prompt none waits.
+    PromptOrder waiting;
     /// Its DTMF events are reported under this tag. Empty = they are not reported.
     std::string dtmf_tag;
     /// The payload type of its events, and whether they are kept from the other party.

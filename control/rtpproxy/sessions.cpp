@@ -24,8 +24,8 @@
 #include "control/session/plan_sync.hpp"
 #include "control/session/ports_desk.hpp"
 #include "control/session/proposals.hpp"
+#include "control/session/random_numbers.hpp"
 #include "control/session/taps.hpp"
-#include "relay/base/random.hpp"
 #include "relay/core/rtp/static_types.hpp"
 
 #include <algorithm>
@@ -370,7 +370,7 @@ Result<RtpproxyPort, RequestFault> RtpproxySessions::signal(const RtpproxySignal
   if (session.fed_by != 0 && (has_new_port || signal.is_answer)) renew_feeds(call);
   if (party_waits(session, receiver)) {
     RtpproxyParty::Extras& extras = *session.parties[receiver].extras;
-    post_prompt(call, receiver, std::exchange(extras.waiting, nullptr), extras.rounds);
+    post_prompt(call, receiver, std::exchange(extras.waiting, {}));
   }
   services_.lifetime.schedule_next(call, clock.now);
   const LocalPorts& ports = *media.via->active_ports();
@@ -379,7 +379,7 @@ Result<RtpproxyPort, RequestFault> RtpproxySessions::signal(const RtpproxySignal
 
 bool RtpproxySessions::party_waits(const RtpproxySession& session, std::size_t party) {
   const auto& extras = session.parties[party].extras;
-  return extras && extras->waiting;
+  return extras && extras->waiting.prompt;
 }
 
 void RtpproxySessions::complete(Call& call) {
@@ -465,35 +465,31 @@ RtpproxyFigures RtpproxySessions::figures(const RtpproxyMatch& match, const Cloc
   return figures;
 }
 
-void RtpproxySessions::post_prompt(Call& call, std::size_t party, std::shared_ptr<const Prompt> prompt,
-                                   std::int64_t rounds) {
-  const std::uint64_t random = random_u64();
+void RtpproxySessions::post_prompt(Call& call, std::size_t party, PromptOrder order) {
   services_.plane.post(
-      call.worker,
-      StartPrompt{ports_of(call, party)->transport, std::move(prompt), rounds,
-                  Ssrc{static_cast<std::uint32_t>(random)}, SeqNo{static_cast<std::uint16_t>(random >> 32)},
-                  static_cast<std::uint32_t>(random_u64())},
-      true);
+      call.worker, StartPrompt{ports_of(call, party)->transport, std::move(order), random_numbers()}, true);
 }
 
-void RtpproxySessions::play(Call& call, std::size_t party, std::shared_ptr<const Prompt> prompt,
-                            std::int64_t rounds) {
+void RtpproxySessions::drop_waiting(RtpproxySession& session, std::size_t party) {
+  if (!party_waits(session, party)) return;
+  session.parties[party].extras->waiting = {};
+  ++totals_.prompts_ended;
+}
+
+void RtpproxySessions::play(Call& call, std::size_t party, PromptOrder order) {
   RtpproxySession& session = *call.rtpproxy();
-  if (party_waits(session, party)) {
-    session.parties[party].extras->waiting.reset();
-    ++totals_.prompts_ended;
-  }
-  const LocalPorts* ports = ports_of(call, party);
-  if (prompt) ++totals_.prompts_started;
-  if (ports == nullptr) {
-    if (!prompt) return;
-    session.parties[party].ensure_extras().waiting = std::move(prompt);
-    session.parties[party].extras->rounds = rounds;
-  } else if (prompt) {
-    post_prompt(call, party, std::move(prompt), rounds);
-  } else {
+  drop_waiting(session, party);
+  ++totals_.prompts_started;
+  if (ports_of(call, party) != nullptr)
+    post_prompt(call, party, std::move(order));
+  else
+    session.parties[party].ensure_extras().waiting = std::move(order);
+}
+
+void RtpproxySessions::stop_playing(Call& call, std::size_t party) {
+  drop_waiting(*call.rtpproxy(), party);
+  if (const LocalPorts* ports = ports_of(call, party); ports != nullptr)
     services_.plane.post(call.worker, StopPrompt{ports->transport}, true);
-  }
 }
 
 void RtpproxySessions::catch_dtmf(Call& call, std::size_t party, std::string tag, PayloadType type,

@@ -126,9 +126,10 @@ class RtpproxySessions final : public CallObserver {
   /// Reads what the ports of a session counted. Waits for its worker.
   [[nodiscard]] RtpproxyFigures figures(const RtpproxyMatch& match, const Clock& clock);
 
-  /// Plays a prompt to a party, `rounds` times. Null ends what is being played. Without a port the prompt
-  /// waits for one.
-  void play(Call& call, std::size_t party, std::shared_ptr<const Prompt> prompt, std::int64_t rounds);
+  /// Plays a prompt to a party. Without a port it waits for one.
+  void play(Call& call, std::size_t party, PromptOrder order);
+  /// Ends what a party is being played, or would be once it has a port.
+  void stop_playing(Call& call, std::size_t party);
 
   /// Records what the party sends. False if nothing can be recorded.
   bool record(const RtpproxyMatch& match, const RtpproxyRecordingOrder& order);
@@ -185,7 +186,9 @@ class RtpproxySessions final : public CallObserver {
   void renew_rules(Call& call, Instant now);
   /// True if a prompt is to start once the party has a port.
   [[nodiscard]] static bool party_waits(const RtpproxySession& session, std::size_t party);
-  void post_prompt(Call& call, std::size_t party, std::shared_ptr<const Prompt> prompt, std::int64_t rounds);
+  void post_prompt(Call& call, std::size_t party, PromptOrder order);
+  /// Gives up the prompt that waits for a port of the party, if one does.
+  void drop_waiting(RtpproxySession& session, std::size_t party);
   /// Ends the copies that another session sends to the parties of this one.
   void stop_feeds(Call& call);
   /// Makes these copies leave by the present ports.

@@ -88,8 +88,11 @@ void keep_first_codec(std::vector<Codec>& codecs) {
   });
 }
 
-std::vector<Codec> choose_codecs(const std::vector<Codec>& offered, const CodecOperations& operations,
-                                 bool may_be_empty) {
+bool any_names(const std::vector<std::string>& specifications, const Codec& codec) {
+  return names(specifications, "all") || any_matches(specifications, codec);
+}
+
+std::vector<Codec> remaining_codecs(const std::vector<Codec>& offered, const CodecOperations& operations) {
   if (!operations.changes_offer()) return offered;
   const bool strip_full = names(operations.strip, "full");
   const bool strip_all = strip_full || names(operations.strip, "all");
@@ -118,11 +121,15 @@ std::vector<Codec> choose_codecs(const std::vector<Codec>& offered, const CodecO
     bring_back(operations.offer);
     bring_back(operations.transcode);
   }
-  if (std::ranges::all_of(kept, is_supplemental)) {
-    if (!may_be_empty) return offered;
-    kept.clear();
-  }
   return kept;
+}
+
+std::vector<Codec> choose_codecs(const std::vector<Codec>& offered, const CodecOperations& operations,
+                                 bool may_be_empty) {
+  std::vector<Codec> kept = remaining_codecs(offered, operations);
+  if (!operations.changes_offer() || !std::ranges::all_of(kept, is_supplemental)) return kept;
+  if (!may_be_empty) return offered;
+  return {};
 }
 
 }  // namespace ferry::sdp

@@ -430,10 +430,10 @@ bool same_codec(const Codec& offered, const Codec& answered) noexcept {
   return !known || !wanted || (*wanted & ~*known).none();
 }
 
-std::uint8_t silence_octet(const Codec& codec) noexcept {
-  if (equal_ignoring_case(codec.name, "PCMU")) return 0xff;
-  if (equal_ignoring_case(codec.name, "PCMA")) return 0xd5;
-  if (equal_ignoring_case(codec.name, "G722")) return 0xfa;
+std::uint8_t silence_octet(std::string_view codec) noexcept {
+  if (equal_ignoring_case(codec, "PCMU")) return 0xff;
+  if (equal_ignoring_case(codec, "PCMA")) return 0xd5;
+  if (equal_ignoring_case(codec, "G722")) return 0xfa;
   return 0;
 }
 

@@ -215,8 +215,8 @@ struct RtpMap {
 /// §2.4.1). A list of events that cannot be read says nothing.
 bool same_codec(const Codec& offered, const Codec& answered) noexcept;
 
-/// The octet whose repetition is silence in this codec; 0 = there is none.
-std::uint8_t silence_octet(const Codec& codec) noexcept;
+/// The octet whose repetition is silence in the codec of that name; 0 = there is none.
+std::uint8_t silence_octet(std::string_view codec) noexcept;
 
 /// Most octets a second that the codec produces, for LIM-1; a generous value for unknown codecs.
 std::uint32_t peak_octets_per_second(const Codec& codec) noexcept;

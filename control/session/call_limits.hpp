@@ -19,6 +19,8 @@ struct LoadFigures {
   double load_average = 0;
   /// Media in octets per second.
   std::uint64_t bytes_per_second = 0;
+  /// How busy the media thread is that would convert the next stream, in per cent; 0 without such threads.
+  double transcoding_percent = 0;
 };
 
 /// The limits of sessions, load and memory. They keep new calls out and never touch running ones. Control
@@ -33,6 +35,12 @@ class CallLimits {
   /// The limit that keeps a new call out beside `running` ones; nothing if it may come in. Counts the
   /// refusal.
   std::optional<RefusalReason> exceeded(std::size_t running);
+  /// True if audio of a further stream may be converted. Asked before a call gets its first conversion; one
+  /// that has conversions keeps them. A refusal is `RequestFault::kLoadLimit`.
+  [[nodiscard]] bool may_transcode() const {
+    return config_.max_transcoding_percent <= 0 ||
+           load_.transcoding_percent < config_.max_transcoding_percent;
+  }
   /// True if the host has no memory left for new calls.
   [[nodiscard]] bool is_memory_short() const { return memory_is_short_ && memory_is_short_(); }
   /// Takes new figures.

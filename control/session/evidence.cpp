@@ -3,6 +3,7 @@
 #include "control/session/evidence.hpp"
 
 #include "control/call/peer_guard.hpp"
+#include "control/call/treated_flows.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -121,6 +122,7 @@ CallEvidence evidence_of(const Call& call, const CallSnapshots& snapshots, const
       party.medias.back().seen = snapshots.view_of(media->id);
     }
   }
+  const std::vector<TreatedFlow> treated = treated_flows(call);
   for (const auto& [media, place] : places) {
     for (const Subscription& subscription : media->subscriptions) {
       if (subscription.rtcp_only || subscription.egress) continue;
@@ -135,6 +137,12 @@ CallEvidence evidence_of(const Call& call, const CallSnapshots& snapshots, const
           evidence.legs[place.leg].medias[place.media].sources.emplace_back(source->second);
       flow.blocked = subscription.blocked;
       flow.silenced = subscription.silenced;
+      const auto changed = std::ranges::find_if(treated, [&, to = media](const TreatedFlow& each) {
+        return each.from == subscription.source && each.to == to;
+      });
+      if (changed == treated.end()) continue;
+      flow.treatment = in_words(*changed);
+      flow.is_converted = changed->sink->conversion != nullptr;
     }
   }
   return evidence;

@@ -55,6 +55,12 @@ MediaPlane::MediaPlane(std::vector<std::unique_ptr<Worker>> workers, bool thread
 
 MediaPlane::~MediaPlane() { end_threads(stop_, workers_); }
 
+std::uint64_t MediaPlane::converted() const {
+  std::uint64_t sum = 0;
+  for (const auto& slot : workers_) sum += slot->worker->totals().stages.load(std::memory_order_relaxed);
+  return sum;
+}
+
 std::size_t MediaPlane::least_loaded() const {
   const auto found = std::ranges::min_element(workers_, {}, [](const auto& slot) { return slot->live; });
   return static_cast<std::size_t>(found - workers_.begin());

@@ -30,6 +30,8 @@ class MediaPlane {
   /// The number of workers.
   [[nodiscard]] std::size_t workers() const { return workers_.size(); }
   [[nodiscard]] Worker& worker(std::size_t index) { return *workers_[index]->worker; }
+  /// Receivers whose audio is converted now.
+  [[nodiscard]] std::uint64_t converted() const;
   /// The index of the worker with the fewest transports.
   [[nodiscard]] std::size_t least_loaded() const;
 

@@ -39,6 +39,7 @@ class PlanSync::Surroundings final : public Reach {
 PlanInput PlanSync::plan_input() const {
   return {.srtp = config_.srtp,
           .dtls = config_.dtls,
+          .codecs = config_.codecs,
           .listening_quality = config_.listening_quality,
           .strict_payload_types = config_.strict_payload_types};
 }

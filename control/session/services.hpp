@@ -19,6 +19,7 @@ class PlanSync;
 class PortsDesk;
 class Recordings;
 class SnapshotReader;
+class SoundLibrary;
 class Taps;
 struct SessionConfig;
 struct SessionTotals;
@@ -57,6 +58,8 @@ struct Services {
   Taps& taps;
   /// Writes recordings. Null if nothing can be recorded.
   CallRecorder* recorder;
+  /// Finds and encodes what is played. Null if nothing can be played.
+  SoundLibrary* sounds;
   /// The session attribute that marks SDP which passed this relay (flag `loop-protect`).
   const std::string& loop_mark;
 };

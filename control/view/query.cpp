@@ -9,6 +9,7 @@
 
 #include "control/view/query.hpp"
 
+#include "control/call/treated_flows.hpp"
 #include "control/command/forwarding.hpp"
 #include "control/command/media_control.hpp"
 #include "control/rtpproxy/sessions.hpp"
@@ -236,6 +237,13 @@ std::string codec_name(const Media& media, const MediaView& view) {
   return "";
 }
 
+/// True if audio from the media, or to it, is decoded and encoded anew or cut into other packets.
+bool is_made_anew(const Call& call, const Media& media) {
+  return std::ranges::any_of(treated_flows(call), [&](const TreatedFlow& flow) {
+    return flow.is_made_anew() && (flow.from == &media || flow.to == &media);
+  });
+}
+
 /// One media with both components, its flags and its SSRCs.
 Dict media_dict(const Call& call, const Media& media, const MediaView& view, const SessionConfig& config,
                 const Clock& clock) {
@@ -278,6 +286,9 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
   if (controls || (ice != nullptr && ice->theirs.is_lite)) flags.emplace_back("ICE controlling");
   if (ice != nullptr && ice->theirs.is_lite) flags.emplace_back("ICE-lite peer");
   if (ice != nullptr && ice->is_lite) flags.emplace_back("ICE-lite self");
+  if (media.in_force().codec_wishes && media.in_force().codec_wishes->ptime_ms != 0)
+    flags.emplace_back("ptime-override");
+  if (is_made_anew(call, media)) flags.emplace_back("transcoding");
   if (media.via->rules.unidirectional) flags.emplace_back("unidirectional");
   if (media.names_feedback && sdp::parse_protocol(media.protocol).feedback)
     flags.emplace_back("RTCP feedback");

@@ -4,6 +4,7 @@
 #include "control/view/show.hpp"
 
 #include "control/call/media_keys.hpp"
+#include "control/call/treated_flows.hpp"
 #include "control/diagnose/mos.hpp"
 #include "control/session/call_register.hpp"
 #include "control/session/snapshots.hpp"
@@ -253,6 +254,16 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
   return j;
 }
 
+/// What is played to a party, and how far it is.
+json playback_json(const Playback& playback) {
+  json j = {{"sound", playback.what},
+            {"position_ms", playback.position() * 1000 / playback.rate_hz},
+            {"on_hold", playback.holder != 0}};
+  if (playback.length)
+    j["length_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(*playback.length).count();
+  return j;
+}
+
 }  // namespace
 
 json CallLists::show(std::string_view call_id, const Clock& clock) const {
@@ -275,6 +286,8 @@ json CallLists::show(std::string_view call_id, const Clock& clock) const {
               {"via_branch", leg->via_branch},
               {"label", leg->label()}};
     l["received_from"] = leg->received_from.to_string();
+    if (const Playback* playback = leg->playback(); playback != nullptr && playback->is_running())
+      l["hears"] = playback_json(*playback);
     json medias = json::array();
     for (const auto& media : leg->medias) {
       medias.push_back(media_json(*media, snapshots.view_of(media->id), clock));
@@ -283,6 +296,10 @@ json CallLists::show(std::string_view call_id, const Clock& clock) const {
     legs.push_back(std::move(l));
   }
   j["legs"] = std::move(legs);
+  json changed = json::array();
+  for (const TreatedFlow& flow : treated_flows(*call))
+    changed.push_back({{"from", flow.from->leg->tag}, {"to", flow.to->leg->tag}, {"audio", in_words(flow)}});
+  if (!changed.empty()) j["changed"] = std::move(changed);
   // Offers that wait: what is agreed stays in force until they are answered (LAT-15).
   json offers = json::array();
   for (const Proposal& each : call->proposals) {

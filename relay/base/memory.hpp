@@ -20,9 +20,9 @@ template <class Step>
 }
 
 /// Makes a `T`, or returns null if there is no memory.
-template <class T>
-[[nodiscard]] std::unique_ptr<T> make_unique_or_null() noexcept {
-  return std::unique_ptr<T>(new (std::nothrow) T);
+template <class T, class... Arguments>
+[[nodiscard]] std::unique_ptr<T> make_unique_or_null(Arguments&&... arguments) noexcept {
+  return std::unique_ptr<T>(new (std::nothrow) T(std::forward<Arguments>(arguments)...));
 }
 
 }  // namespace ferry

@@ -89,6 +89,7 @@ std::unique_ptr<TransportEntry> CommandRunner::take(TransportId id) {
   TransportEntry* entry = context_.table.find(id);
   if (entry == nullptr) return nullptr;
   parts_.offloader.withdraw_all(*entry);
+  parts_.own_packets.end_stages(*entry);
   parts_.sends.flush();  // queued packets point at the entry
   for (std::size_t local = 0; local < entry->locals(); ++local) {
     for (const Component component : {Component::kRtp, Component::kRtcp}) {
@@ -142,7 +143,7 @@ void CommandRunner::execute(RemoveTransport& command) {
   if (entry && command.last != nullptr) *command.last = entry->state.snapshot(context_.io->now());
   if (entry && command.flight != nullptr) *command.flight = entry->state.account().take_flight();
   if (entry && command.figures != nullptr) *command.figures = figures_of(*entry);
-  if (entry && entry->hears_prompt()) context_.tell({command.id, TransportEvent::kPromptEnded, {}});
+  if (entry && entry->tells_prompt_end()) context_.tell({command.id, TransportEvent::kPromptEnded, {}});
   if (!entry || command.last_peer == nullptr) return;
   const Endpoint& learned = entry->state.latch(Component::kRtp).learned();
   if (learned.is_set()) *command.last_peer = learned;
@@ -216,6 +217,10 @@ void CommandRunner::execute(StartPrompt& command) {
 void CommandRunner::execute(StopPrompt& command) {
   if (TransportEntry* entry = context_.table.find(command.id))
     parts_.own_packets.stop_prompt(*entry, command);
+}
+
+void CommandRunner::execute(SendDigit& command) {
+  if (TransportEntry* entry = context_.table.find(command.id)) parts_.own_packets.send_digit(*entry, command);
 }
 
 void CommandRunner::execute(EndPresses& command) {

@@ -39,6 +39,7 @@ class CommandRunner {
   void execute(SendProbe& command);
   void execute(StartPrompt& command);
   void execute(StopPrompt& command);
+  void execute(SendDigit& command);
   void execute(EndPresses& command);
   void execute(std::monostate&) {}
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "relay/core/forward/transport.hpp"
+#include "relay/core/output/digit.hpp"
 #include "relay/core/output/prompt.hpp"
 #include "relay/core/tap.hpp"
 #include "relay/io/port_provider.hpp"
@@ -132,20 +133,33 @@ struct SendProbe {
   Ssrc ssrc;
   SeqNo sequence;
 };
+/// The first numbers of a stream of the relay's own. They are random (SSR-5), and used only if the relay has
+/// sent nothing of its own to the media so far; otherwise that stream goes on (SSR-2).
+struct FirstNumbers {
+  Ssrc ssrc;
+  SeqNo sequence;
+  std::uint32_t timestamp = 0;
+};
 /// Plays a prompt to the party of a transport, in place of one that is being played. It starts when the
 /// party's address is known.
 struct StartPrompt {
   TransportId id;
-  std::shared_ptr<const Prompt> prompt;
-  /// How often it is played; `Prompt::kForEver`: until it is stopped.
-  std::int64_t rounds = 1;
-  // The SSRC, the first sequence number and the first timestamp of the relay's own stream to this party. Used
-  // only if the relay has sent nothing of its own to it yet; otherwise that stream goes on (SSR-2).
-  Ssrc ssrc;
-  SeqNo sequence;
-  std::uint32_t timestamp = 0;
+  PromptOrder order;
+  FirstNumbers numbers;
   /// The media of the party that hears the prompt; nothing = the first one of the plan.
   std::optional<MediaId> media{};
+  /// True if the prompt goes on with the stream that the party hears, and what the party hears afterwards
+  /// goes on with it, too. False: it is a stream of its own beside the others.
+  bool is_one_stream = false;
+};
+/// Sends a DTMF digit to the party of a transport, behind those that wait, in the stream that the party
+/// hears.
+struct SendDigit {
+  TransportId id;
+  DigitOrder digit;
+  FirstNumbers numbers;
+  /// The media of the party that gets it.
+  MediaId media;
 };
 /// Stops the prompt of a transport, if one is being played.
 struct StopPrompt {
@@ -158,10 +172,10 @@ struct EndPresses {
   TransportId id;
 };
 /// Any command; `std::monostate` is none and does nothing.
-using WorkerCommand =
-    std::variant<std::monostate, InstallTransport, AddSharedPort, RemoveSharedPort, UpdatePlan, AddPorts,
-                 RemoveTransport, ReadTransport, ReadContexts, ReadFigures, ReadFlight, ExtractTransport,
-                 AdoptTransport, AttachTap, DetachTap, SendProbe, StartPrompt, StopPrompt, EndPresses>;
+using WorkerCommand = std::variant<std::monostate, InstallTransport, AddSharedPort, RemoveSharedPort,
+                                   UpdatePlan, AddPorts, RemoveTransport, ReadTransport, ReadContexts,
+                                   ReadFigures, ReadFlight, ExtractTransport, AdoptTransport, AttachTap,
+                                   DetachTap, SendProbe, StartPrompt, StopPrompt, SendDigit, EndPresses>;
 
 /// A notice of a worker to control. Events can get lost if control does not read them; counters never do.
 struct WorkerEvent {

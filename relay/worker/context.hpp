@@ -5,6 +5,7 @@
 #include "relay/base/spsc_ring.hpp"
 #include "relay/core/dtls/dtls_budget.hpp"
 #include "relay/core/forward/transport.hpp"
+#include "relay/core/output/stage.hpp"
 #include "relay/core/packet/received_packet.hpp"
 #include "relay/io/packet_io.hpp"
 #include "relay/worker/commands.hpp"
@@ -37,6 +38,9 @@ struct WorkerContext {
   /// The worker's number, which taps are told.
   unsigned number = 0;
   std::atomic<FlightMode> flight_mode{FlightMode::kOff};
+  /// Makes the stages of receivers that need another codec; null: such media is refused. Before the table: it
+  /// outlives its stages.
+  std::unique_ptr<StageMaker> stages;
   /// Before the table: the budget outlives the handshakes in it.
   DtlsBudget dtls_budget;
   TransportTable table;

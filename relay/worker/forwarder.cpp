@@ -391,15 +391,20 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
     context_.drop_unheard(accepted.entry, *out, DropReason::kPromptPlaying, arrived.at);
     return DropReason::kPromptPlaying;
   }
-  // Another packet time makes packets of our own; the incoming one is copied into them and ends here.
-  if (is_rtp && arrived.rtp && (sink.ptime_ms != 0 || (output != nullptr && output->makes_media()))) {
-    // A payload of unknown kind cannot be joined or split (DMX-4).
+  // Another packet time or codec makes packets of our own; the incoming one is copied into them and ends
+  // here.
+  if (is_rtp && arrived.rtp && (is_remade(sink) || (output != nullptr && output->makes_media()))) {
+    // A payload of unknown kind cannot be joined, split or decoded (DMX-4).
     if (!accepted.verdict.is_negotiated) return refuse_leaving(DropReason::kUnknownPayloadType);
-    // Silence is written over packets that leave as they came, and here none does.
     const bool is_event = accepted.payload != nullptr && accepted.payload->is_event;
-    if (sink.silenced && !is_event) return refuse(DropReason::kBlocked);
+    const bool is_silenced = sink.silenced && !is_event;
+    // Silence is written over packets that leave as they came, or go into a stage. Here the others are
+    // joined.
+    if (is_silenced && !sink.conversion) return refuse(DropReason::kBlocked);
     if (out->state.relays_key_of(accepted.entry.state)) return refuse_leaving(DropReason::kSharedKey);
-    return parts_.own_packets.remake(accepted.entry, accepted.verdict, *out, sink, hop, arrived);
+    // `refuses` has let no audio pass that cannot be silenced.
+    const std::uint8_t silence = is_silenced ? accepted.payload->silence : std::uint8_t{0};
+    return parts_.own_packets.remake({accepted.entry, accepted.verdict, arrived, *out, sink, hop, silence});
   }
   PacketBuffer outgoing;
   if (is_last) {
@@ -413,13 +418,14 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
     outgoing->srtp_key = arrived.origin.key;
     outgoing->srtp_index = arrived.origin.index;
   }
-  const PacketChanges changes(sink, outgoing.data(), accepted.payload, is_rtcp, is_rtp);
-  if (changes.any()) {
+  if (PacketChanges::are_possible(sink, is_rtcp)) {
+    const PacketChanges changes(sink, outgoing.data(), accepted.payload, is_rtcp, is_rtp);
     // Both parties share one SRTP key, so the packet must keep its index. Changed contents under an old index
     // would be sealed with the same key stream as the original ones (RFC 3711 §9.1), so it is dropped
     // instead.
-    if (out->state.relays_key_of(accepted.entry.state)) return refuse_leaving(DropReason::kSharedKey);
-    outgoing->length = static_cast<std::uint32_t>(changes.apply(outgoing.data()));
+    if (changes.any() && out->state.relays_key_of(accepted.entry.state))
+      return refuse_leaving(DropReason::kSharedKey);
+    if (changes.any()) outgoing->length = static_cast<std::uint32_t>(changes.apply(outgoing.data()));
     // Nothing but feedback was in it.
     if (outgoing.data().empty()) return refuse(DropReason::kFeedbackNotAgreed);
   }

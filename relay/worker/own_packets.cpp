@@ -6,28 +6,48 @@
 #include "relay/core/rtp/rtp.hpp"
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 namespace ferry {
+
+namespace {
+
+/// Bits of a stage's serial that count the stages of one worker; the worker's number is above them.
+constexpr unsigned kSerialBits = 48;
+
+}  // namespace
 
 /// Writes what an output makes into buffers of the engine and adds them to the batch.
 class OwnPackets::FromOutput final : public OutputSender {
  public:
-  FromOutput(OwnPackets& all, TransportEntry& out, const Transport::NextHop& hop, MediaId to, Instant now)
-      : all_(all), out_(out), hop_(hop), to_(to), now_(now) {}
+  /// `numbers` are the receiver's of the types that sources send; null: they are the same.
+  FromOutput(OwnPackets& all, TransportEntry& out, const Transport::NextHop& hop, MediaId to, Instant now,
+             const TypeRenumbering* numbers)
+      : all_(all), out_(out), hop_(hop), to_(to), now_(now), numbers_(numbers) {}
 
   bool send(const OutputPacket& made) noexcept override {
+    if (hop_.reason != DropReason::kNone) {
+      all_.context_.drop_leaving(out_, hop_.reason, now_);
+      return false;
+    }
     PacketBuffer packet = all_.context_.io->allocate();
     if (!packet) {
       all_.context_.drop_leaving(out_, DropReason::kNoBuffer, now_);
       return false;
     }
+    if (kRtpFixedHeaderSize + made.payload.size() > packet.space().size()) {
+      all_.context_.drop_leaving(out_, DropReason::kTooLong, now_);
+      return false;
+    }
     packet.set_data_size(kRtpFixedHeaderSize + made.payload.size());
     const TimelinePosition& at = made.at;
-    write_rtp_header(packet.data(), made.type, at.marker, at.sequence, at.timestamp, at.ssrc);
+    const bool is_renumbered = numbers_ != nullptr && made.maker == OutputPacket::Maker::kMedia;
+    const PayloadType type = is_renumbered ? numbers_->of(made.type) : made.type;
+    write_rtp_header(packet.data(), type, at.marker, at.sequence, at.timestamp, at.ssrc);
     std::ranges::copy(made.payload, packet.data().begin() + kRtpFixedHeaderSize);
     tell_mid(packet, at.ssrc);
-    WorkerTotals& totals = all_.context_.totals;
-    bump(made.maker == OutputPacket::Maker::kPrompt ? totals.played_packets : totals.repacketizer_out);
+    bump(counter_of(made.maker));
     all_.sends_.add(out_, hop_, DatagramClass::kRtp, to_, std::move(packet), nullptr, now_);
     return true;
   }
@@ -45,11 +65,24 @@ class OwnPackets::FromOutput final : public OutputSender {
         plan.mid_extension, *mid, all.first(all.size() - kTailroom), packet.data().size(), plan.srtp.get()));
   }
 
+  [[nodiscard]] std::atomic<std::uint64_t>& counter_of(OutputPacket::Maker maker) const noexcept {
+    WorkerTotals& totals = all_.context_.totals;
+    switch (maker) {
+      case OutputPacket::Maker::kMedia:
+        return totals.repacketizer_out;
+      case OutputPacket::Maker::kStage:
+        return totals.converted_out;
+      default:
+        return totals.played_packets;
+    }
+  }
+
   OwnPackets& all_;
   TransportEntry& out_;
   const Transport::NextHop& hop_;
   MediaId to_;
   Instant now_;
+  const TypeRenumbering* numbers_;
 };
 
 std::optional<MediaId> OwnPackets::media_of(const TransportEntry& entry,
@@ -60,17 +93,54 @@ std::optional<MediaId> OwnPackets::media_of(const TransportEntry& entry,
   return std::ranges::find(sources, *wanted, &SourcePlan::media) == sources.end() ? std::nullopt : wanted;
 }
 
+bool OwnPackets::take_over_stream(TransportEntry& entry, MediaId media, Output& output) {
+  // What the kernel has sent by itself counts too, and it sends no more.
+  offloader_.withdraw_all(entry);
+  const auto last = entry.state.streams().last_sent(media);
+  if (last) output.take_over(last->ssrc, last->sequence, last->timestamp, last->at);
+  return last.has_value();
+}
+
+void OwnPackets::join_stream(TransportEntry& entry, MediaId media, Output& output,
+                             const FirstNumbers& numbers) {
+  if (!output.makes_media() && take_over_stream(entry, media, output)) return;
+  output.begin(numbers.ssrc, numbers.sequence, numbers.timestamp);
+  output.make_media();
+}
+
 void OwnPackets::start_prompt(TransportEntry& entry, StartPrompt& command) {
   const Instant now = context_.io->now();
   const std::optional<MediaId> media = media_of(entry, command.media);
   if (!media) return;
   Output& output = entry.ensure_output(*media);
+  const auto& keys = entry.state.plan().srtp;
+  // Nothing may be sent under the SSRC of a party whose key the receiver has (RFC 3711 §9.1).
+  const bool has_others_key = keys && keys->send_is_relayed;
   // The stream outlives its prompts: the next one goes on with the same SSRC and the next sequence number
   // (SSR-2).
+  if (command.is_one_stream && !has_others_key)
+    join_stream(entry, *media, output, command.numbers);
+  else
+    output.begin(command.numbers.ssrc, command.numbers.sequence, command.numbers.timestamp, has_others_key);
+  const bool tells_end = output.tells_prompt_end();
+  if (output.start_prompt(std::move(command.order), now) && tells_end) tell_prompt_end(entry);
+  await(entry, now);
+  offloader_.reconsider(entry);
+}
+
+void OwnPackets::send_digit(TransportEntry& entry, SendDigit& command) {
+  const Instant now = context_.io->now();
+  const std::optional<MediaId> media = media_of(entry, command.media);
+  if (!media) return;
   const auto& keys = entry.state.plan().srtp;
-  output.begin(command.ssrc, command.sequence, command.timestamp, keys && keys->send_is_relayed);
-  if (output.start_prompt(std::move(command.prompt), command.rounds, now))
-    context_.tell({entry.id, TransportEvent::kPromptEnded, {}});
+  if (keys && keys->send_is_relayed) {
+    context_.drop_leaving(entry, DropReason::kSharedKey, now);
+    return;
+  }
+  Output& output = entry.ensure_output(*media);
+  join_stream(entry, *media, output, command.numbers);
+  if (!output.send_digit(std::move(command.digit), now))
+    context_.drop_leaving(entry, DropReason::kTooLate, now);
   await(entry, now);
   offloader_.reconsider(entry);
 }
@@ -78,7 +148,12 @@ void OwnPackets::start_prompt(TransportEntry& entry, StartPrompt& command) {
 void OwnPackets::stop_prompt(TransportEntry& entry, const StopPrompt& command) noexcept {
   const std::optional<MediaId> media = media_of(entry, command.media);
   Output* output = media ? entry.output_for(*media) : nullptr;
-  if (output != nullptr && output->stop_prompt()) end_prompt(entry);
+  if (output == nullptr) return;
+  const bool tells_end = output->tells_prompt_end();
+  if (!output->stop_prompt()) return;
+  if (tells_end) tell_prompt_end(entry);
+  // The party hears the other one again, so the kernel may forward to it.
+  offloader_.reconsider(entry);
 }
 
 void OwnPackets::follow_plan(TransportEntry& entry, bool was_alone) noexcept {
@@ -92,13 +167,18 @@ void OwnPackets::follow_plan(TransportEntry& entry, bool was_alone) noexcept {
     entry.outputs.front().media = sources.front().media;
   const bool ends_prompt = std::ranges::any_of(
       entry.outputs, [&](const auto& each) { return is_gone(each) && each.output.plays_prompt(); });
+  for (TransportEntry::MediaOutput& each : entry.outputs) {
+    if (is_gone(each)) end_stage(each.output);
+  }
+  const bool tells_end = std::ranges::any_of(
+      entry.outputs, [&](const auto& each) { return is_gone(each) && each.output.tells_prompt_end(); });
   entry.outputs.remove_if(is_gone);
-  if (ends_prompt) end_prompt(entry);
+  if (tells_end) tell_prompt_end(entry);
+  if (ends_prompt) offloader_.reconsider(entry);
 }
 
-void OwnPackets::end_prompt(TransportEntry& entry) noexcept {
+void OwnPackets::tell_prompt_end(const TransportEntry& entry) noexcept {
   context_.tell({entry.id, TransportEvent::kPromptEnded, {}});
-  offloader_.reconsider(entry);
 }
 
 void OwnPackets::send_probe(TransportEntry& entry, const SendProbe& command) noexcept {
@@ -116,45 +196,113 @@ void OwnPackets::send_probe(TransportEntry& entry, const SendProbe& command) noe
   sends_.flush();
 }
 
-DropReason OwnPackets::remake(TransportEntry& entry, const Verdict& verdict, TransportEntry& out,
-                              const Sink& sink, const Transport::NextHop& hop,
-                              const ReceivedPacket& arrived) noexcept {
+DropReason OwnPackets::remake(const Remade& what) noexcept {
+  const auto& [entry, verdict, arrived, out, sink, hop, silence] = what;
   const Instant now = arrived.at;
   // `Transport` has parsed every RTP packet that it accepts.
   if (!FERRY_ENSURE(arrived.rtp.has_value())) return DropReason::kNone;
-  const Output* known = out.output_for(sink.to);
-  const bool is_new = known == nullptr || !known->makes_media();
-  if (is_new && !had_memory([&] { out.ensure_output(sink.to).make_media(); })) {
-    context_.drop_leaving(out, DropReason::kNoMemory, now);
-    return DropReason::kNone;
-  }
-  // From now on the relay makes the stream of this party itself, so the kernel may not forward it any longer.
-  if (is_new) offloader_.reconsider(out);
   // The media stays the same where a call moves to another worker, and its transport does not.
   const std::uint64_t from = entry.state.plan().sources[verdict.source].media.value;
-  FromOutput sender(*this, out, hop, sink.to, now);
-  const DropReason reason = out.output_for(sink.to)->on_packet(
-      {.from = from,
-       .rtp = *arrived.rtp,
-       .conversion = sink.conversion,
-       .ptime_ms = sink.ptime_ms,
-       .clock_rate_hz = arrived.payload != nullptr ? arrived.payload->clock_rate_hz : 0,
-       .restarts = verdict.restarts},
-      now, sender);
+  const bool is_converted = sink.conversion != nullptr;
+  Output* output = nullptr;
+  if (const DropReason refusal = prepare(what, output); refusal != DropReason::kNone) {
+    context_.drop_leaving(out, refusal, now);
+    return refusal == DropReason::kNoMemory ? DropReason::kNone : refusal;
+  }
+  // Its source was the one that the stage was for, and by the last SDP it needs none.
+  if (!is_converted && output->is_heard_by_stage(from)) end_stage(*output);
+  RtpView rtp = *arrived.rtp;
+  std::array<std::byte, kLongestSilence> silent;
+  if (silence != 0) {
+    rtp.payload = Bytes(silent).first(std::min(rtp.payload.size(), silent.size()));
+    std::ranges::fill(std::span(silent).first(rtp.payload.size()), static_cast<std::byte>(silence));
+  }
+  FromOutput sender(*this, out, hop, sink.to, now, sink.renumbering.get());
+  const DropReason reason =
+      output->on_packet({.from = from,
+                         .rtp = rtp,
+                         .conversion = sink.conversion,
+                         .ptime_ms = sink.ptime_ms,
+                         .clock_rate_hz = arrived.payload != nullptr ? arrived.payload->clock_rate_hz : 0,
+                         .restarts = verdict.restarts},
+                        now, sender);
+  auto& counter = is_converted ? context_.totals.converted_in : context_.totals.repacketizer_in;
   switch (reason) {
     case DropReason::kNone:
       break;
     case DropReason::kTooLate:
-      bump(context_.totals.repacketizer_in);
+      bump(counter);
       context_.drop_leaving(out, reason, now);
       return DropReason::kNone;
+    case DropReason::kMediaOverload:
+      context_.drop_leaving(out, reason, now);
+      return reason;
     default:
       context_.drop_unheard(entry, out, reason, now);
       return reason;
   }
-  bump(context_.totals.repacketizer_in);
+  bump(counter);
   await(out, now);
   return reason;
+}
+
+DropReason OwnPackets::prepare(const Remade& what, Output*& output) noexcept {
+  output = what.out.output_for(what.sink.to);
+  const bool needs_stage = what.sink.conversion != nullptr && (output == nullptr || !output->has_stage());
+  const bool is_new = output == nullptr || !output->makes_media();
+  if (!is_new && !needs_stage) return DropReason::kNone;
+  if (needs_stage && !context_.stages) return DropReason::kNotConverted;
+  DropReason refusal = DropReason::kNone;
+  const bool is_done = had_memory([&] {
+    output = &what.out.ensure_output(what.sink.to);
+    if (needs_stage) refusal = begin_stage(what, *output);
+    if (refusal == DropReason::kNone) output->make_media();
+  });
+  if (!is_done) return DropReason::kNoMemory;
+  // From now on the relay makes the stream of this party itself, so the kernel may not forward it any longer.
+  if (is_new && refusal == DropReason::kNone) offloader_.reconsider(what.out);
+  return refusal;
+}
+
+DropReason OwnPackets::begin_stage(const Remade& what, Output& output) {
+  const std::uint64_t serial = (std::uint64_t{context_.number} << kSerialBits) | ++made_stages_;
+  auto stage = context_.stages->make({serial, what.out.id, what.sink.to, what.from.id});
+  if (!stage) return DropReason::kMediaOverload;
+  // The stage goes on with the stream that left as it came until now, so that the receiver sees one stream.
+  const auto& keys = what.out.state.plan().srtp;
+  if (!keys || !keys->send_is_relayed) take_over_stream(what.out, what.sink.to, output);
+  output.set_stage(std::move(stage), serial);
+  bump(context_.totals.stages);
+  return DropReason::kNone;
+}
+
+void OwnPackets::end_stage(Output& output) noexcept {
+  if (!output.has_stage()) return;
+  output.end_stage();
+  context_.totals.stages.store(context_.totals.stages.load(std::memory_order_relaxed) - 1,
+                               std::memory_order_relaxed);
+}
+
+void OwnPackets::end_stages(TransportEntry& entry) noexcept {
+  for (TransportEntry::MediaOutput& each : entry.outputs) end_stage(each.output);
+}
+
+std::size_t OwnPackets::collect_made(Instant now) noexcept {
+  collected_at_ = now;
+  return context_.stages->collect(*this);
+}
+
+void OwnPackets::take(const StageOwner& owner, const MadePacket& packet) noexcept {
+  TransportEntry* out = context_.table.find(owner.via);
+  Output* output = out == nullptr ? nullptr : out->output_for(owner.to);
+  if (output == nullptr || !output->has_stage(owner.serial)) {
+    count_drops(context_.totals, DropReason::kStageGone);
+    return;
+  }
+  const auto hop = out->state.next_hop(Component::kRtp, collected_at_);
+  FromOutput sender(*this, *out, hop, owner.to, collected_at_, nullptr);
+  const DropReason reason = output->place_made(packet, collected_at_, sender);
+  if (reason != DropReason::kNone) context_.drop_leaving(*out, reason, collected_at_);
 }
 
 void OwnPackets::drive(TransportEntry& entry, Instant now) noexcept {
@@ -163,10 +311,13 @@ void OwnPackets::drive(TransportEntry& entry, Instant now) noexcept {
   const auto hop = entry.state.next_hop(Component::kRtp, now);
   bool has_ended = false;
   for (auto& [media, output] : entry.outputs) {
-    FromOutput sender(*this, entry, hop, media, now);
-    if (output.due() && output.drive(now, hop.reason == DropReason::kNone, sender)) has_ended = true;
+    FromOutput sender(*this, entry, hop, media, now, nullptr);
+    const bool tells_end = output.tells_prompt_end();
+    if (!output.due() || !output.drive(now, hop.reason == DropReason::kNone, sender)) continue;
+    has_ended = true;
+    if (tells_end) tell_prompt_end(entry);
   }
-  if (has_ended) end_prompt(entry);
+  if (has_ended) offloader_.reconsider(entry);
   // At least a moment ahead, because the worker serves deadlines until none is due.
   if (const auto due = next_due(entry))
     deadlines_.set(entry, DeadlineKind::kOutput, std::max(*due, now + std::chrono::milliseconds(1)), now);

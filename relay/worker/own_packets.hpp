@@ -1,4 +1,4 @@
-// The packets that one worker makes itself: prompts, DTMF, streams with another packet time.
+// The packets that one worker makes itself: prompts, DTMF, streams with another packet time or codec.
 #pragma once
 
 #include "relay/core/output/output.hpp"
@@ -14,7 +14,7 @@
 namespace ferry {
 
 /// Drives the outputs of a worker's transports and sends what they make. One worker owns it.
-class OwnPackets {
+class OwnPackets final : private MadeElsewhere {
  public:
   OwnPackets(WorkerContext& context, Deadlines& deadlines, SendBatch& sends, Offloader& offloader)
       : context_(context), deadlines_(deadlines), sends_(sends), offloader_(offloader) {}
@@ -23,16 +23,36 @@ class OwnPackets {
   void start_prompt(TransportEntry& entry, StartPrompt& command);
   /// Stops the prompt of a media, if one is being played.
   void stop_prompt(TransportEntry& entry, const StopPrompt& command) noexcept;
+  /// Sends a DTMF digit to the party of `entry`. One that finds too many waiting is dropped and counted.
+  /// Throws std::bad_alloc.
+  void send_digit(TransportEntry& entry, SendDigit& command);
   /// Follows a new plan of `entry`: ends the outputs of medias that the plan does not have any more.
   /// `was_alone`: the plan before had one media.
   void follow_plan(TransportEntry& entry, bool was_alone) noexcept;
   /// Sends an RTP packet without payload, which opens a way through the party's NAT.
   void send_probe(TransportEntry& entry, const SendProbe& command) noexcept;
-  /// Joins or splits the RTP packet `arrived` of `entry` for the party of `out`, which is to get
-  /// `sink.ptime_ms` a packet. `verdict` is that of its judgement. Returns why the party
-  /// does not hear the sender; kNone also if the packet alone was lost.
-  DropReason remake(TransportEntry& entry, const Verdict& verdict, TransportEntry& out, const Sink& sink,
-                    const Transport::NextHop& hop, const ReceivedPacket& arrived) noexcept;
+  /// What `remake` does with a packet. Borrowed.
+  struct Remade {
+    /// The transport that it came to, its judgement there, and itself.
+    TransportEntry& from;
+    const Verdict& verdict;
+    const ReceivedPacket& arrived;
+    /// The receiver.
+    TransportEntry& out;
+    const Sink& sink;
+    const Transport::NextHop& hop;
+    /// If the receiver is to hear silence: the octet that is silence in the packet's codec; 0 = it hears what
+    /// was sent.
+    std::uint8_t silence = 0;
+  };
+  /// Joins, splits or converts an RTP packet for its receiver, by `sink.ptime_ms` and `sink.conversion`.
+  /// Returns why the party does not hear the sender; kNone also if the packet alone was lost.
+  DropReason remake(const Remade& what) noexcept;
+  /// Sends what stages have made elsewhere, and returns the number of packets. The worker has stages.
+  std::size_t collect_made(Instant now) noexcept;
+  /// Ends the stages of `entry`, which is about to leave this worker. The streams go on where it goes: the
+  /// next packet makes another stage there.
+  void end_stages(TransportEntry& entry) noexcept;
   /// Sends what is due at `entry` and queues the next deadline.
   void drive(TransportEntry& entry, Instant now) noexcept;
   /// Queues the deadline of `entry`, if its output has one.
@@ -40,16 +60,40 @@ class OwnPackets {
 
  private:
   class FromOutput;
+  /// Longest payload that is silenced on its way into a stage: that of a full Ethernet frame.
+  static constexpr std::size_t kLongestSilence = 1500;
+  /// Sends a packet that a stage has made elsewhere, if the stage is still wanted.
+  void take(const StageOwner& owner, const MadePacket& packet) noexcept override;
+  void lose(DropReason reason, std::size_t packets) noexcept override {
+    count_drops(context_.totals, reason, packets);
+  }
+  /// Lets the relay make what the receiver hears, if it does not yet: with a stage where there is a
+  /// conversion. Returns why that cannot be.
+  [[nodiscard]] DropReason prepare(const Remade& what, Output*& output) noexcept;
+  /// Gives `output` a stage. Returns why there is none. Throws std::bad_alloc.
+  [[nodiscard]] DropReason begin_stage(const Remade& what, Output& output);
+  /// Takes the stage of an output away, if there is one.
+  void end_stage(Output& output) noexcept;
   /// The media that a command is about: `wanted`, or the first one if that is nothing. Nothing if the
   /// transport does not carry it.
   [[nodiscard]] static std::optional<MediaId> media_of(const TransportEntry& entry,
                                                        std::optional<MediaId> wanted) noexcept;
+  /// Lets the output go on behind what has left for this media until now. False if nothing has. Throws
+  /// std::bad_alloc.
+  bool take_over_stream(TransportEntry& entry, MediaId media, Output& output);
+  /// Makes the output of a media go on with the stream that has left for it until now, or begin one with
+  /// `numbers`. What its sources send then goes on in the same stream. Throws std::bad_alloc.
+  void join_stream(TransportEntry& entry, MediaId media, Output& output, const FirstNumbers& numbers);
   /// When the first output of `entry` has something to send; nothing = never.
   [[nodiscard]] static std::optional<Instant> next_due(const TransportEntry& entry) noexcept;
-  /// Reports that a prompt has ended. The party hears the other one again, so the kernel may forward to it.
-  void end_prompt(TransportEntry& entry) noexcept;
+  /// Reports that a prompt without `PromptOrder::progress` has ended.
+  void tell_prompt_end(const TransportEntry& entry) noexcept;
 
   WorkerContext& context_;
+  /// The time of `collect_made`.
+  Instant collected_at_{};
+  /// Stages that this worker has ever made.
+  std::uint64_t made_stages_ = 0;
   Deadlines& deadlines_;
   SendBatch& sends_;
   Offloader& offloader_;

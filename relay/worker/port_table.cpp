@@ -74,13 +74,21 @@ void PortTable::leave(SharedPort& port, TransportId id) noexcept {
   port.sharers.erase(id.slot);
 }
 
-PortTable::Bindings::node_type PortTable::take_oldest(SharedPort& port, Sharer& sharer) noexcept {
+PortTable::Bindings::iterator PortTable::weakest_of(SharedPort& port, Sharer& sharer) noexcept {
+  const auto strength = [&](const Endpoint& remote) {
+    const Binding& binding = port.bindings.find(remote)->second;
+    return std::pair(binding.proof, binding.used);
+  };
   const auto bound = std::span(sharer.remotes).first(sharer.bound);
-  const auto used = [&](const Endpoint& remote) { return port.bindings.find(remote)->second.used; };
-  const auto oldest = std::ranges::min_element(bound, {}, used);
-  auto taken = port.bindings.extract(*oldest);
+  return port.bindings.find(*std::ranges::min_element(bound, {}, strength));
+}
+
+PortTable::Bindings::node_type PortTable::take(SharedPort& port, Sharer& sharer,
+                                               Bindings::iterator binding) noexcept {
+  auto taken = port.bindings.extract(binding);
   tell_endpoint(port, taken.key(), taken.mapped(), false);
-  *oldest = bound.back();
+  const auto bound = std::span(sharer.remotes).first(sharer.bound);
+  *std::ranges::find(bound, taken.key()) = bound.back();
   --sharer.bound;
   return taken;
 }
@@ -278,17 +286,23 @@ bool PortTable::bind(std::uint64_t cookie, TransportId id, const Endpoint& remot
   if (known != at->bindings.end() && !known->second.gives_way_to(proof, now)) return false;
   const bool is_full = known == at->bindings.end() && at->bindings.size() >= at->max_bindings;
   if (is_full && sharer->bound == 0) return false;
+  Bindings::node_type room;
+  if (is_full || sharer->bound == sharer->remotes.size()) {
+    const auto weakest = weakest_of(*at, *sharer);
+    // Whoever has read the password can send checks from any number of addresses. They must not push out the
+    // one where the party answers.
+    if (proof == BindingProof::kCheck && weakest->second.is_in_use(now)) return false;
+    room = take(*at, *sharer, weakest);
+  }
   if (known != at->bindings.end()) {
     // It moves: the party uses the endpoint for another session now.
-    if (sharer->bound == sharer->remotes.size()) take_oldest(*at, *sharer);
     if (!known->second.holder.worker) forget_remote(*at, known->second.holder.id, remote);
     known->second = made;
-  } else if (is_full || sharer->bound == sharer->remotes.size()) {
+  } else if (!room.empty()) {
     // The new binding takes over the memory of the one that gives way.
-    auto node = take_oldest(*at, *sharer);
-    node.key() = remote;
-    node.mapped() = made;
-    at->bindings.insert(std::move(node));
+    room.key() = remote;
+    room.mapped() = made;
+    at->bindings.insert(std::move(room));
   } else if (!had_memory([&] { at->bindings.emplace(remote, made); })) {
     return false;
   }

@@ -110,8 +110,9 @@ class SharedPortNews {
 /// The `WorkerContext` owns it; only the worker's thread uses it.
 class PortTable {
  public:
-  /// Most endpoints that one transport has bound at one port. With one more, the endpoint that was used
-  /// longest ago gives way.
+  /// Most endpoints that one transport has bound at one port. With one more, an endpoint gives way: one whose
+  /// proof is a check alone, else the one that was used longest ago. A check alone takes no place from an
+  /// endpoint that was reached and is in use.
   static constexpr std::size_t kMaxBindings = 8;
   /// Most endpoints bound at one port, unless `add_shared` says otherwise.
   static constexpr std::size_t kMaxPortBindings = 65536;
@@ -180,7 +181,7 @@ class PortTable {
   /// endpoint is not bound to the transport afterwards:
   /// - The transport has no ufrag at this port.
   /// - Another transport was reached at the endpoint, and it is in use (`kInUse`) or `proof` is only a check.
-  /// - The port has its most bindings, and none of them is this transport's and could give way.
+  /// - The port or the transport has its most bindings, and none of them is this transport's and gives way.
   /// - There is no memory (C-12).
   bool bind(std::uint64_t cookie, TransportId id, const Endpoint& remote, BindingProof proof,
             Instant now) noexcept;
@@ -306,8 +307,11 @@ class PortTable {
   /// Tells the worker that receives the datagrams of a binding.
   void tell_endpoint(const SharedPort& port, const Endpoint& remote, const Binding& binding,
                      bool is_here) noexcept;
-  /// Takes the binding of `sharer` out that was used longest ago. There is one.
-  Bindings::node_type take_oldest(SharedPort& port, Sharer& sharer) noexcept;
+  /// The binding of `sharer` with the weakest proof; of several, the one that was used longest ago. There is
+  /// one.
+  static Bindings::iterator weakest_of(SharedPort& port, Sharer& sharer) noexcept;
+  /// Takes this binding of `sharer` out.
+  Bindings::node_type take(SharedPort& port, Sharer& sharer, Bindings::iterator binding) noexcept;
 
   const TransportTable& transports_;
   /// Null with one worker.

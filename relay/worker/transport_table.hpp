@@ -127,9 +127,10 @@ struct TransportEntry {
     return std::ranges::any_of(
         outputs, [&](const MediaOutput& each) { return each.media == media && each.output.plays_prompt(); });
   }
-  /// True while a prompt is played to any media of the party.
-  [[nodiscard]] bool hears_prompt() const noexcept {
-    return std::ranges::any_of(outputs, [](const MediaOutput& each) { return each.output.plays_prompt(); });
+  /// True while a prompt whose end is an event is played to any media of the party.
+  [[nodiscard]] bool tells_prompt_end() const noexcept {
+    return std::ranges::any_of(outputs,
+                               [](const MediaOutput& each) { return each.output.tells_prompt_end(); });
   }
 };
 

@@ -1,11 +1,12 @@
 // The loop of one worker. `run_once` is one turn:
 //
 // 1. Commands of control, so that the packets of this turn meet the plans of now (`CommandRunner`).
-// 2. One batch of received packets, each carried to its end before the next one (`Forwarder`). Everything
+// 2. What other workers have passed on, and what stages have made elsewhere.
+// 3. One batch of received packets, each carried to its end before the next one (`Forwarder`). Everything
 // that
 //    they make leaves with one call of the engine (`SendBatch`).
-// 3. Send errors that ICMP has reported since.
-// 4. What is due by time: handshakes that waited, deadlines of transports, prompts and early packets, marks
+// 4. Send errors that ICMP has reported since.
+// 5. What is due by time: handshakes that waited, deadlines of transports, prompts and early packets, marks
 // of
 //    the last seconds, and the flows in the kernel (`Offloader`).
 //
@@ -86,6 +87,7 @@ Instant Worker::next_deadline() const noexcept {
   const Instant now = context_.io->now();
   if (turns_.has_waiting() || context_.is_catching_up()) return now;
   if (context_.exchange && context_.exchange->has_news()) return now;
+  if (context_.stages && context_.stages->has_made()) return now;
   // The other worker empties its lane without telling.
   if (context_.exchange && context_.exchange->has_waiting()) return now + 1ms;
   // A worker with transports wakes up often enough to notice a pause (C-13); an idle one sleeps for a second.
@@ -124,7 +126,7 @@ void Worker::run_commands() noexcept {
 
 std::size_t Worker::run_once() noexcept {
   run_commands();
-  const std::size_t passed_on = context_.exchange ? exchange() : 0;
+  const std::size_t passed_on = (context_.exchange ? exchange() : 0) + (context_.stages ? collect_made() : 0);
   const std::size_t count = context_.io->receive(received_);
   if (count > 0) forwarder_.take_batch(std::span(received_).first(count), context_.io->now());
   // Waiting packets are all taken in once a batch comes up empty. The time limit serves a port that never is.
@@ -133,11 +135,18 @@ std::size_t Worker::run_once() noexcept {
   note_problems(context_.io->now());
   // During catch-up no timer runs: what waits in the ports may be just what the timer would miss (C-13).
   if (!context_.is_catching_up()) run_turns();
+  if (context_.stages) context_.stages->flush();
   const PacketIo::Stock stock = context_.io->stock();
   context_.totals.buffers.store(stock.total, std::memory_order_relaxed);
   context_.totals.buffers_free.store(stock.free, std::memory_order_relaxed);
   context_.totals.buffers_touched.store(stock.touched, std::memory_order_relaxed);
   return count + passed_on;
+}
+
+std::size_t Worker::collect_made() noexcept {
+  const std::size_t made = own_packets_.collect_made(context_.io->now());
+  if (made > 0) sends_.flush();
+  return made;
 }
 
 namespace {

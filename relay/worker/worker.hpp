@@ -64,6 +64,9 @@ class Worker {
   }
   /// The worker's number, which taps are told with each packet. Call it before `run`.
   void set_number(unsigned number) noexcept { context_.number = number; }
+  /// Makes the stages that convert audio, from now on. Null: media that needs them is refused. Call it before
+  /// `run` and before the first transport.
+  void set_stages(std::unique_ptr<StageMaker> stages) noexcept { context_.stages = std::move(stages); }
   /// Counters of this worker since the start, readable at any time.
   [[nodiscard]] const WorkerTotals& totals() const noexcept { return context_.totals; }
 
@@ -90,6 +93,8 @@ class Worker {
   /// The latest time until which `run` may sleep.
   [[nodiscard]] Instant next_deadline() const noexcept;
   void run_commands() noexcept;
+  /// Sends what stages have made elsewhere. Returns the number of packets.
+  std::size_t collect_made() noexcept;
   /// Takes in what other workers have passed on, and tells them what had to wait. Returns how much it was.
   std::size_t exchange() noexcept;
   /// Does what is due by time, and tells the offloader of what the last batch offered.

@@ -86,6 +86,11 @@ struct alignas(64) WorkerTotals {
   // of it.
   std::atomic<std::uint64_t> repacketizer_in{0};
   std::atomic<std::uint64_t> repacketizer_out{0};
+  // Packets whose audio went into a stage to be converted, and packets that stages made.
+  std::atomic<std::uint64_t> converted_in{0};
+  std::atomic<std::uint64_t> converted_out{0};
+  /// Gauge: receivers whose audio a stage makes.
+  std::atomic<std::uint64_t> stages{0};
   /// Dropped packets, by reason.
   std::array<std::atomic<std::uint64_t>, kDropReasons> drops{};
   /// Packets that could not be sent or were answered by an ICMP error, by kind of error.

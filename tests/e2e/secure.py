@@ -38,9 +38,9 @@ def near(found, wanted):
 
 
 class Phone:
-    """A baresip that speaks a tone and writes down what it hears."""
+    """A baresip that speaks a tone and writes down what it hears. `codecs`: its words for what it offers and takes; `modules` have them."""
 
-    def __init__(self, lab, who, address, encryption, hertz, *arguments):
+    def __init__(self, lab, who, address, encryption, hertz, *arguments, codecs="PCMA", modules=("g711",)):
         self.lab, self.who, self.heard = lab, who, lab.path(f"{who}-heard")
         folder = lab.path(f"{who}-phone")
         for path in (folder, self.heard):
@@ -50,12 +50,12 @@ class Phone:
         with open(os.path.join(folder, "config"), "w") as f:
             f.write(f"module_path {MODULES}\nsip_listen {address}:5060\naudio_source aufile,{tone}\naudio_player aubridge,sink\n"
                     f"audio_alert aubridge,alert\nsnd_path {self.heard}\nrtp_ports 16000-16100\nrtcp_mux no\nausrc_srate 8000\nauplay_srate 8000\n"
-                    "module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule dtls_srtp.so\nmodule ice.so\n"
+                    + "".join(f"module {name}.so\n" for name in modules) + "module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule dtls_srtp.so\nmodule ice.so\n"
                     "module_app account.so\nmodule_app menu.so\n")
         encryption, _, nat = encryption.partition("+")  # "dtls_srtp+ice"
         media = (f";mediaenc={encryption}" if encryption else "") + (f";medianat={nat}" if nat else "")
         with open(os.path.join(folder, "accounts"), "w") as f:
-            f.write(f'<sip:{who}@{address}>;regint=0;answermode=auto;audio_codecs=PCMA{media};outbound="sip:{RELAY4}:5060"\n')
+            f.write(f'<sip:{who}@{address}>;regint=0;answermode=auto;audio_codecs={codecs}{media};outbound="sip:{RELAY4}:5060"\n')
         self.process = lab.start("alice" if who == "alice" else "bob", "baresip", "-f", folder, *arguments, log=f"{who}.log")
 
     def hangs_up(self):

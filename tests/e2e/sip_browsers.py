@@ -69,13 +69,13 @@ class Sipp:
         """Waits for so many packets of 20 ms in the capture."""
         wait_for(lambda: os.path.exists(self.capture.file) and os.path.getsize(self.capture.file) > packets * 214, 8, f"{packets} packets to {self.name}")
 
-    def judge(self, what, most=None):
-        """After the call: how sipp ended, and what sox takes the page's audio for. `most`: seconds of it."""
+    def judge(self, what, most=None, expects=PAGE_HZ):
+        """After the call: how sipp ended, and what sox takes the other side's audio for. `most`: seconds of it."""
         status = self.process.wait(15)
         self.capture.stop()
         streams = self.capture.streams().values()
         found = sorted((len(audio) / 8000, heard_frequency(self.lab, bytes(audio))) for audio in streams)
-        check(status == 0 and any(near(hertz, PAGE_HZ) for _, hertz in found), f"{what}: sipp ended with {status} and heard, in s and Hz, {found}")
+        check(status == 0 and any(near(hertz, expects) for _, hertz in found), f"{what}: sipp ended with {status} and heard, in s and Hz, {found}")
         if most:
             check(sum(seconds for seconds, _ in found) <= most, f"{what}: sipp heard at most {most} s of the page, which is silent on hold")
         if status != 0:

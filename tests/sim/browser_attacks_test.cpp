@@ -9,6 +9,8 @@
 
 #include <cstddef>
 #include <memory>
+#include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,11 +38,18 @@ const std::vector<Place> kPlaces = {{"OwnPorts", 0, 1},
 
 class Attacked : public GroupCall, public ::testing::TestWithParam<Place> {
  protected:
-  Attacked() : GroupCall(options()), browser_(*world_, at('B', 5001), "bob", true) {
+  /// `dtls`: makes the handshakes of both sides in virtual time; null: OpenSSL does.
+  explicit Attacked(const std::shared_ptr<FakeDtls>& dtls = nullptr)
+      : GroupCall(options(dtls)),
+        browser_(*world_, at('B', 5001), "bob", true, "active", dtls ? dtls->make_identity() : nullptr) {
     for (std::uint16_t n = 0; n < 50; ++n) world_->open(at('X', stranger_port(n)));
   }
-  static WorldOptions options() {
+  static WorldOptions options(const std::shared_ptr<FakeDtls>& dtls) {
     WorldOptions made;
+    if (dtls) {
+      made.session.dtls.backend = dtls;
+      made.on_time = [dtls](Instant now) { dtls->now = now; };
+    }
     if (GetParam().ice_port != 0) made.ice_port = UdpPort{GetParam().ice_port};
     made.workers = GetParam().workers;
     return made;
@@ -64,8 +73,9 @@ class Attacked : public GroupCall, public ::testing::TestWithParam<Place> {
   }
   /// A check with this password, as the browser would send it.
   [[nodiscard]] Packet check(const std::string& password, std::uint32_t n) const {
+    const std::string username = browser_.plan.peer.ufrag + ":" + browser_.plan.own.ufrag;
     stun::Contents contents;
-    contents.username = browser_.plan.peer.ufrag + ":" + browser_.plan.own.ufrag;
+    contents.username = username;
     contents.use_candidate = true;
     contents.controlling = 1;
     contents.priority = 1;
@@ -76,11 +86,13 @@ class Attacked : public GroupCall, public ::testing::TestWithParam<Place> {
   static Packet hello(std::uint64_t seed = 1) {
     return dtls_message(kClientHello, 0, hello_body(random_of(seed)));
   }
-  json ice_of_browser() {
-    for (const json& leg : world_->manager().show("c", world_->clock())["legs"]) {
-      if (leg["tag"] == "B") return leg["medias"][0]["ice"];
+  /// Places of the stranger that the relay has asked back.
+  [[nodiscard]] std::size_t checked_places() const {
+    std::set<Endpoint> places;
+    for (const Received& each : world_->received()) {
+      if (each.at.address == stranger().address && read_u16(each.packet, 0) == 0x0001) places.insert(each.at);
     }
-    return {};
+    return places.size();
   }
 
   IcePhone browser_;
@@ -125,6 +137,7 @@ TEST_P(Attacked, DTL3_D04_AHelloThatComesBeforeItsCheckIsUsed) {
   browser_.begin_handshake();
   world_->run(world_->elapsed() + 20ms);
   EXPECT_LE(connect(), 600ms) << "it would repeat the hello after a second";
+  pass({&browser_}, 200ms);
   EXPECT_EQ(talk(browser_), kAllArrived);
 }
 
@@ -148,14 +161,21 @@ TEST_P(Attacked, DTL8_D05_NothingPassesWithoutTheCertificateOfTheSdp) {
   EXPECT_EQ(talked, (GroupCounts{0, 0, 0, 0}));
 }
 
-TEST_P(Attacked, D06_AHandshakeThroughALossyPathCompletes) {
-  // Each third datagram of either side is lost while the handshake goes on.
+/// Handshakes that are repeated in virtual time.
+class Lossy : public Attacked {
+ protected:
+  Lossy() : Attacked(std::make_shared<FakeDtls>()) {}
+};
+INSTANTIATE_TEST_SUITE_P(Places, Lossy, ::testing::ValuesIn(kPlaces),
+                         [](const auto& place) { return place.param.name; });
+
+TEST_P(Lossy, D06_AHandshakeThroughALossyPathCompletes) {
+  // The browser is cut off for a third of the time, by chance, until it has keys.
   call();
-  unsigned n = 0;
-  Duration took{0};
-  for (; took < 60s && browser_.keys_end() == nullptr; took += 20ms) {
+  std::mt19937 random(1);
+  for (Duration done{0}; done < 60s && browser_.keys_end() == nullptr; done += 20ms) {
     browser_.dead.clear();
-    if (++n % 3 == 0) browser_.dead.insert(browser_.at());
+    if (random() % 3 == 0) browser_.dead.insert(browser_.at());
     pass({&browser_}, 20ms);
   }
   browser_.dead.clear();
@@ -221,7 +241,8 @@ TEST_P(Attacked, ICE4_I03_CandidatesAreBoundedAndForbiddenPlacesGetNothing) {
   // A place that was named gets checks at most: 7 tries for each of the candidates that are kept (ICE-4).
   EXPECT_LE(sent_to_stranger(), 50u * 8u);
   for (const Received& each : world_->received()) {
-    if (each.at.address == stranger().address) EXPECT_LE(read_u8(each.packet, 0), 3) << "no media goes there";
+    if (each.at.address != stranger().address) continue;
+    ASSERT_LE(read_u8(each.packet, 0), 3) << "no media goes there";
   }
 }
 
@@ -236,11 +257,9 @@ TEST_P(Attacked, ICE4_I04_AWrongPasswordGetsNothingAndARightOneFewPlaces) {
   for (std::uint16_t n = 0; n < 50; ++n)
     world_->send(stranger(n), relay(), check(browser_.plan.peer.password, 100u + n));
   pass({&browser_}, 1s);
-  const json ice = ice_of_browser();
-  std::size_t kept = 0;
-  for (const json& each : ice.value("pairs", json::array()))
-    kept += each.dump().find(stranger().address.to_string()) != std::string::npos ? 1 : 0;
-  EXPECT_LE(kept, 10u) << ice;
+  EXPECT_GT(sent_to_stranger(), 0u) << "else the check was none";
+  // Ten are kept (ICE-4). One of them that has been idle may have given way to another within the second.
+  EXPECT_LE(checked_places(), 20u);
   EXPECT_EQ(talk(browser_), kAllArrived);
 }
 

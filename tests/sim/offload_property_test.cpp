@@ -573,18 +573,16 @@ class Play {
     const bool stops = random_.chance(0.2);
     const auto rounds = static_cast<std::int64_t>(1 + random_.below(50));
     note("a prompt of {} packets {} {}", rounds, stops ? "stops for" : "for", party.tag);
-    auto prompt = std::make_shared<Prompt>();
-    prompt->payloads.assign(160, std::byte{0x33});
-    prompt->type = PayloadType{8};
-    prompt->packet_octets = 160;
-    prompt->packet_time = 20ms;
-    prompt->units = 160;
+    PromptOrder order;
+    order.prompt = whole_prompt({}, std::vector<std::byte>(160, std::byte{0x33}), 160);
+    order.type = PayloadType{8};
+    order.rounds = rounds;
     each_ports([&](const Leg& leg, const LocalPorts& ports) {
       if (leg.tag != std::string(1, party.tag)) return;
       if (stops)
         plane.post(worker, StopPrompt{ports.transport}, true);
       else
-        plane.post(worker, StartPrompt{ports.transport, prompt, rounds, Ssrc{0x5000}, SeqNo{7}, 0}, true);
+        plane.post(worker, StartPrompt{ports.transport, order, {Ssrc{0x5000}, SeqNo{7}, 0}}, true);
     });
     plane.fence();
   }

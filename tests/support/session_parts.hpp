@@ -86,8 +86,8 @@ struct SessionParts {
         plans(config, interfaces, plane, guard, calls, peers, observers),
         lifetime(config, plane, calls, desk, events, observers),
         taps(plane),
-        services{config,     interfaces, plane,     calls,  desk,       plans, lifetime, limits, guard,
-                 identities, snapshots,  observers, totals, recordings, taps,  nullptr,  mark},
+        services{config,     interfaces, plane,     calls,  desk,       plans, lifetime, limits,  guard,
+                 identities, snapshots,  observers, totals, recordings, taps,  nullptr,  nullptr, mark},
         recordings(services) {
     observers.add(taps);
   }

@@ -50,12 +50,14 @@ class SmallRelay {
     UdpPort last{30399};
     SessionManager::Listener listener = {};
     CallRecorder* recorder = nullptr;
+    SoundLibrary* sounds = nullptr;
   };
   SmallRelay() : SmallRelay(Options()) {}
   explicit SmallRelay(const Options& options)
       : interfaces(build(options)),
         plane(one_worker(network, interfaces), false),
-        manager(options.session, interfaces, plane, network, options.listener, options.recorder) {}
+        manager(options.session, interfaces, plane, network, options.listener, options.recorder,
+                options.sounds) {}
 
   [[nodiscard]] Clock clock() const { return {network.now(), WallTime{network.now().time_since_epoch()}}; }
   void flush() { manager.flush(clock()); }

@@ -63,6 +63,27 @@ class DoctorTest : public ::testing::Test {
       {"core_dumps", false}};
 };
 
+TEST_F(DoctorTest, MediaThreadsThatHaveNoTimeLeftAreToldWithWhatIsRefused) {
+  const struct {
+    std::string what;
+    double first;
+    double second;
+    std::optional<ctl::Health> health;
+  } rows[] = {{"one has time", 99, 84, ctl::Health::kOk}, {"both are busy", 99, 85, ctl::Health::kWarn}};
+  const auto check = [&]() -> std::optional<ctl::Health> {
+    const auto found = examine();
+    const auto row = found.find("media threads");
+    return row == found.end() ? std::nullopt : std::optional(row->second);
+  };
+  EXPECT_EQ(check(), std::nullopt) << "an older daemon, or media-threads=0";
+  facts_["max_transcoding_load"] = 85;
+  for (const auto& row : rows) {
+    facts_["engines"]["media_threads"] = {{{"load", row.first}, {"streams", 20}},
+                                          {{"load", row.second}, {"streams", 10}}};
+    EXPECT_EQ(check(), row.health) << row.what;
+  }
+}
+
 // CTL-3: who is refused, by which listener, when, how often, and the option that would let him in.
 TEST_F(DoctorTest, AClientThatIsNotAllowedIsToldWithTheOptionThatWouldAllowIt) {
   facts_["refused_sources"] = {{{"source", "198.51.100.9"},

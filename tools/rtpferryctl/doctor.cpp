@@ -109,6 +109,7 @@ class Doctor {
     connections();
     safety();
     recordings();
+    media_threads();
     work_after_calls();
     return std::move(checks_);
   }
@@ -542,6 +543,24 @@ class Doctor {
                        : Health::kOk,
         fmt::format("{:.0f} % of the disk of {} is free", 100 * share, folder),
         "recording-retention, recording-quota, or a larger disk");
+  }
+
+  /// Checks whether media threads have time for more conversions. Older daemons have none.
+  void media_threads() {
+    const json threads = facts_["engines"].value("media_threads", json::array());
+    if (threads.empty()) return;
+    const auto limit = facts_.value("max_transcoding_load", 0.0);
+    double least = 100;
+    std::size_t streams = 0;
+    for (const json& thread : threads) {
+      least = std::min(least, thread.value("load", 0.0));
+      streams += thread.value("streams", std::size_t{0});
+    }
+    const bool is_full = limit > 0 && least >= limit;
+    say("media threads", is_full ? Health::kWarn : Health::kOk,
+        fmt::format("{} streams on {} threads, the least busy one at {:.0f} %{}", streams, threads.size(),
+                    least, is_full ? ": calls that need another codec are refused" : ""),
+        "more cores (media-threads), another relay, or fewer codecs to convert");
   }
 
   /// Checks hooks, notifications and uploads (CTL-15).

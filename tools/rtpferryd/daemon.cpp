@@ -15,6 +15,8 @@
 #include "tools/rtpferryd/daemon.hpp"
 
 #include "codecs/audio/plugin.hpp"
+#include "codecs/prompts/prompt_library.hpp"
+#include "codecs/transcode/transcoder.hpp"
 #include "control/config/config.hpp"
 #include "control/config/parameters.hpp"
 #include "control/log/log.hpp"
@@ -31,10 +33,12 @@
 #include "recorder/recorder.hpp"
 #include "relay/base/capabilities.hpp"
 #include "relay/dtls/openssl_dtls.hpp"
+#include "relay/media/media_threads.hpp"
 #include "relay/rights/syscall_filter.hpp"
 #include "relay/srtp/backends.hpp"
 #include "tools/rtpferryd/call_news.hpp"
 #include "tools/rtpferryd/host.hpp"
+#include "tools/rtpferryd/known_codecs.hpp"
 #include "tools/rtpferryd/offload.hpp"
 #include "tools/rtpferryd/self_report.hpp"
 #include "tools/rtpferryd/syscalls.hpp"
@@ -43,6 +47,7 @@
 #include <optional>
 #include <set>
 #include <stdexcept>
+#include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -58,12 +63,28 @@ Clock system_clocks() {
           std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())};
 }
 
-/// Settings of calls, with the cryptography that this build and the configuration choose.
+/// Settings of calls, with the cryptography and the codecs that this build and the configuration choose.
 SessionConfig with_keys(const Config& config) {
   SessionConfig session = config.session;
   session.dtls.backend = std::make_shared<OpenSslDtls>();
   session.srtp.backend = make_srtp_backend(config.srtp_backend);
+  if (!config.codec_plugins.empty()) set_codec_plugin_folder(config.codec_plugins);
+  session.codecs = known_codecs();
   return session;
+}
+
+/// What is played to parties. The checks of the start have seen that the tones can be read.
+PromptLibraryConfig sound_settings(const Config& config) {
+  PromptLibraryConfig settings;
+  settings.folders = config.media_files;
+  settings.numbers = config.media_numbers;
+  settings.cache_octets = std::size_t{config.media_cache_mib} << 20;
+  settings.tones = ToneTable(config.tone_country);
+  for (const auto& [name, cadence] : config.tones) {
+    if (const auto defined = settings.tones.define(name, cadence); !defined)
+      throw std::runtime_error(fmt::format("tone={}: {}", name, defined.error()));
+  }
+  return settings;
 }
 
 /// All parts that live while the daemon serves.
@@ -82,9 +103,14 @@ class Daemon {
                               [] { return system_clocks().now; })),
         bpf_(offload_.engine.get()),
         recorder_(make_recorder()),
+        media_(
+            config.media_threads.value_or(std::max(1U, std::thread::hardware_concurrency())),
+            engine_->workers(), [](const StageOwner&) { return make_transcoder(); },
+            [] { return system_clocks().now; }),
+        sounds_(sound_settings(config)),
         plane_(make_workers(), true),
         manager_(with_keys(config), interfaces_, plane_, engine_->provider(), news_.listener(),
-                 recorder_.get()),
+                 recorder_.get(), &sounds_),
         ng_(manager_, system_clocks, config.templates),
         access_(config.control_allow, config.allow_open_control, interfaces.own_media()),
         connections_(
@@ -227,22 +253,23 @@ class Daemon {
   }
 
   /// Makes as many workers as the engine has. Each has its own part of the engine and of the kernel's
-  /// forwarding.
-  std::vector<std::unique_ptr<Worker>> make_workers() const {
+  /// forwarding, and its own way to the media threads, which begin here.
+  std::vector<std::unique_ptr<Worker>> make_workers() {
+    media_.start();
     std::vector<std::unique_ptr<Worker>> workers;
     for (unsigned i = 0; i < engine_->workers(); ++i) {
       workers.push_back(std::make_unique<Worker>(engine_->make_io(i), interfaces_.own_media(),
                                                  bpf_ ? bpf_->make_offload() : nullptr));
+      workers.back()->set_stages(media_.maker_for(i, [worker = workers.back().get()] { worker->wake(); }));
     }
     const nlohmann::json engine = describe_engine_();
-    log::info("{} workers, engine {} ({})", workers.size(), engine["engine"].get<std::string>(),
-              engine["reason"].get<std::string>());
+    log::info("{} workers, engine {} ({}), {} media threads", workers.size(),
+              engine["engine"].get<std::string>(), engine["reason"].get<std::string>(), media_.size());
     return workers;
   }
 
   /// Null if nothing is recorded.
   std::unique_ptr<Recorder> make_recorder() const {
-    if (!config_.codec_plugins.empty()) set_codec_plugin_folder(config_.codec_plugins);
     if (config_.recorder.directory.empty()) return nullptr;
     const auto say = [](RecorderLogLevel level, const std::string& line) {
       const log::Scope scope(log::Subsystem::kRecorder);
@@ -284,6 +311,9 @@ class Daemon {
       packets += totals.offloaded_packets.load();
       user_packets += totals.packets.load() - totals.offloaded_packets.load();
     }
+    nlohmann::json media = nlohmann::json::array();
+    for (std::size_t i = 0; i < media_.size(); ++i)
+      media.push_back({{"load", media_.thread(i).load()}, {"streams", media_.thread(i).stages()}});
     nlohmann::json all = describe_engine_();
     if (!bpf_) all["offload_reason"] = offload_.why_not;
     if (bpf_) all["helper"] = {{"pid", bpf_->helper_process()}, {"running", !bpf_->is_off()}};
@@ -293,7 +323,8 @@ class Daemon {
                 {"packets_kernel", packets},
                 {"packets_user", user_packets},
                 {"sent_by", std::move(sent)},
-                {"punted", std::move(punts)}});
+                {"punted", std::move(punts)},
+                {"media_threads", std::move(media)}});
     return all;
   }
 
@@ -378,7 +409,8 @@ class Daemon {
     last_ = sum;
     ng_.set_rates(rates);
     rtpp_.set_packet_rate(static_cast<double>(rates.packets + rates.errors));
-    const LoadFigures load = host_.read(rates.bytes);
+    LoadFigures load = host_.read(rates.bytes);
+    load.transcoding_percent = media_.least_load();
     manager_.set_load(load);
     rtpp_.set_load(load.cpu_percent / 100);
     end_if_drained();
@@ -457,6 +489,7 @@ class Daemon {
     session.max_cpu_percent = config.session.max_cpu_percent;
     session.max_load = config.session.max_load;
     session.max_bandwidth_bytes = config.session.max_bandwidth_bytes;
+    session.max_transcoding_percent = config.session.max_transcoding_percent;
     session.timeout = config.session.timeout;
     session.silent_timeout = config.session.silent_timeout;
     session.offer_timeout = config.session.offer_timeout;
@@ -547,6 +580,7 @@ class Daemon {
             {"recording_dir", config_.recorder.directory},
             {"recorder", recorder_ ? figures_of(*recorder_) : nlohmann::json()},
             {"core_dumps", config_.core_dumps},
+            {"max_transcoding_load", manager_.config().max_transcoding_percent},
             {"confined", is_confined_},
             {"uid", geteuid()},
             {"wall_ms", std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -570,7 +604,11 @@ class Daemon {
   bpf::BpfEngine* bpf_;
   // Must outlive the workers, which feed it; null if nothing is recorded.
   std::unique_ptr<Recorder> recorder_;
+  // Must outlive the manager.
+  PromptLibrary sounds_;
   CallNews news_{{notifier_, rtpproxy_notifier_, metrics_, memory_}, config_.cdr, system_clocks};
+  // Must outlive the workers, which give it what is to be converted.
+  MediaThreads media_;
   MediaPlane plane_;
   SessionManager manager_;
   ng::NgService ng_;

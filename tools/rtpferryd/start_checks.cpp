@@ -4,6 +4,7 @@
 
 #include "tools/rtpferryd/start_checks.hpp"
 
+#include "codecs/tone/cadence.hpp"
 #include "control/protocol/access.hpp"
 #include "control/protocol/rtpproxy/notifier.hpp"
 #include "recorder/settings_check.hpp"
@@ -35,6 +36,16 @@ void check_addresses(const Config& config, const InterfaceSet& interfaces, Wrong
             "interface '{}': {} cannot stand in SDP: name an address, or what to advertise ({}!ADDRESS)",
             logical.name, local.address.to_string(), local.address.to_string()));
     }
+  }
+}
+
+void check_tones(const Config& config, Wrongs& wrongs) {
+  if (!is_tone_country(config.tone_country))
+    wrongs.push_back(fmt::format("tone-country: there are no tones of '{}'", config.tone_country));
+  ToneTable tones;
+  for (const auto& [name, cadence] : config.tones) {
+    if (const auto defined = tones.define(name, cadence); !defined)
+      wrongs.push_back(fmt::format("tone={}: {}", name, defined.error()));
   }
 }
 
@@ -139,6 +150,7 @@ std::vector<std::string> what_cannot_work(const Config& config, const InterfaceS
       wrongs.push_back(rtpproxy_sockets.error());
   }
   check_user(config, wrongs);
+  check_tones(config, wrongs);
   check_sockets(config, wrongs);
   check_certificates(config, wrongs);
   check_offload(config, wrongs);

@@ -98,6 +98,19 @@ constexpr std::array<FaultText, kRequestFaults> kTexts = {{
   {RequestFault::kInjectsItself, "Trying to inject to self"},
   {RequestFault::kNothingInjected, "Failed to start inject"},
   {RequestFault::kNothingToStop, "Failed to stop inject"},
+
+  {RequestFault::kNoParticipant, "No participant party specified"},
+  {RequestFault::kNoSound, "No media file specified"},
+  {RequestFault::kUnplayableFile, "Failed to start media playback from file"},
+  {RequestFault::kUnplayableBlob, "Failed to start media playback from blob"},
+  {RequestFault::kUnplayableNumber, "Failed to start media playback from database"},
+  {RequestFault::kNothingPlayed, "Not currently playing media"},
+  {RequestFault::kMusicOnHold, "Currently MoH ongoing, ignore stop media."},
+  {RequestFault::kNoDigit, "Out of range 'code' specified"},
+  {RequestFault::kNotPrepared, "Monologue has no media capable of DTMF injection"},
+  {RequestFault::kNothingSent, "No SSRC context present for DTMF injection"},
+  {RequestFault::kNoDigitReceiver, "There is no sink media capable of DTMF playback"},
+  {RequestFault::kNoDigitCodec, "No matching codec handler"},
 }};
 
 constexpr auto kSpellings = std::to_array<FaultSpelling>({

@@ -114,7 +114,7 @@ constexpr std::array kFigures = std::to_array<FigureOf>({
   {"currentstatistics", "sessionsown", [](const Figures& f) -> Value { return std::uint64_t{f.manager.size()}; }, "calls that exist"},
   {"currentstatistics", "sessionsforeign", [](const Figures&) -> Value { return 0; }, "always 0"},
   {"currentstatistics", "sessionstotal", [](const Figures& f) -> Value { return std::uint64_t{f.manager.size()}; }, "as `sessionsown`"},
-  {"currentstatistics", "transcodedmedia", [](const Figures&) -> Value { return 0; }, "always 0"},
+  {"currentstatistics", "transcodedmedia", [](const Figures& f) -> Value { return f.manager.plane().converted(); }, "receivers whose audio is converted now"},
   {"currentstatistics", "mediacache", [](const Figures&) -> Value { return 0; }, "always 0"},
   {"currentstatistics", "playercache", [](const Figures&) -> Value { return 0; }, "always 0"},
   {"currentstatistics", "packetrate_user", [](const Figures& f) -> Value { return f.rates.packets - f.rates.kernel_packets; }, "packets that user space forwarded in the last second"},

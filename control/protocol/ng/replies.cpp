@@ -47,12 +47,20 @@ Dict by_label(const SubscribedMedia& media) {
   return one;
 }
 
+/// Adds the warnings, if there are any.
+void add_warnings(Dict& reply, const std::vector<std::string>& warnings) {
+  std::string text;
+  for (const std::string& each : warnings) text += (text.empty() ? "" : "; ") + each;
+  if (!text.empty()) reply.set("warning", std::move(text));
+}
+
 }  // namespace
 
 Dict reply_of(MessageTaken taken) {
   Dict reply;
   if (taken.sdp) reply.set("sdp", std::move(*taken.sdp));
   add_recordings(reply, std::move(taken.packet_files));
+  add_warnings(reply, taken.warnings);
   return reply;
 }
 
@@ -83,6 +91,7 @@ Dict reply_of(SubscriptionMade made) {
   if (from_tags.size() == 1) reply.set("from-tag", from_tags.front());
   reply.set("from-tags", std::move(from_tags));
   reply.set("to-tag", std::move(made.tag));
+  add_warnings(reply, made.warnings);
   return reply;
 }
 
@@ -100,6 +109,18 @@ Dict reply_of(TransformMade made) {
   reply.set("call-id", std::move(made.call_id));
   reply.set("from-tag", std::move(made.tag));
   reply.set("media", std::move(medias));
+  return reply;
+}
+
+Dict reply_of(PlaybackStarted started) {
+  Dict reply;
+  if (started.duration_ms) reply.set("duration", *started.duration_ms);
+  return reply;
+}
+
+Dict reply_of(PlaybackStopped stopped) {
+  Dict reply;
+  reply.set("last-frame-pos", stopped.position);
   return reply;
 }
 

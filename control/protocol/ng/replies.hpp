@@ -18,6 +18,10 @@ namespace ferry::ng {
 [[nodiscard]] Dict reply_of(SubscriptionMade made);
 /// The reply to `transform`.
 [[nodiscard]] Dict reply_of(TransformMade made);
+/// The reply to `play media`.
+[[nodiscard]] Dict reply_of(PlaybackStarted started);
+/// The reply to `stop media`.
+[[nodiscard]] Dict reply_of(PlaybackStopped stopped);
 /// The reply to `list`: Call-IDs.
 [[nodiscard]] Dict reply_of(std::vector<std::string> call_ids);
 

@@ -6,6 +6,8 @@
 
 #include "control/protocol/ng/request_lists.hpp"
 
+#include <cstdint>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -79,6 +81,36 @@ Fault read_section(const Value& value, std::vector<WishedSection>& sections) {
   return std::nullopt;
 }
 
+/// Reads one side of a pair of codecs. Nothing if it names no codec or no payload type.
+std::optional<WishedCodec> read_codec(const Value& pair, std::string_view side) {
+  const Value* value = pair.dict() == nullptr ? nullptr : pair.dict()->find(side);
+  const Dict* dict = value == nullptr ? nullptr : value->dict();
+  if (dict == nullptr) return std::nullopt;
+  const auto number = [&](std::string_view key) {
+    const Value* found = dict->find(key);
+    return found == nullptr ? std::nullopt : found->as_integer(true);
+  };
+  const auto type = number("payload type");
+  WishedCodec codec;
+  codec.format.encoding = text_or_empty(dict, "codec");
+  codec.format.parameters = text_or_empty(dict, "format");
+  if (codec.format.encoding.empty() || !type || *type < 0 || *type > 127) return std::nullopt;
+  codec.type = PayloadType{static_cast<std::uint8_t>(*type)};
+  const std::int64_t rate = number("clock rate").value_or(8000);
+  const std::int64_t channels = number("channels").value_or(1);
+  if (rate < 1 || rate > 1'000'000 || channels < 1 || channels > 255) return std::nullopt;
+  codec.format.clock_rate_hz = static_cast<std::uint32_t>(rate);
+  codec.format.channels = static_cast<unsigned>(channels);
+  return codec;
+}
+
+/// True if both sides of a pair are there and equal: such payloads go on as they are.
+bool has_equal_sides(const Value& pair) {
+  const Value* input = pair.dict() == nullptr ? nullptr : pair.dict()->find("input");
+  const Value* output = pair.dict() == nullptr ? nullptr : pair.dict()->find("output");
+  return input != nullptr && output != nullptr && *input == *output;
+}
+
 Fault read_stream(const Value& value, std::vector<WishedStream>& streams) {
   const Dict* dict = value.dict();
   if (dict == nullptr) return RequestFault::kWrongContent;
@@ -89,16 +121,18 @@ Fault read_stream(const Value& value, std::vector<WishedStream>& streams) {
   const Value* port = where->find("port");
   const auto number = port == nullptr ? std::nullopt : port->as_integer(true);
   if (!address || !number || *number <= 0 || *number > 65535) return RequestFault::kUnreadableDestination;
-  // Input and output must be the same, because there is no codec in between.
+  WishedStream stream{text_or_empty(dict, "id"),
+                      text_or_empty(dict, "type"),
+                      {*address, UdpPort{static_cast<std::uint16_t>(*number)}}};
   for (const Value& pair : list_of(*dict, "codec")) {
-    const Value* input = pair.dict() == nullptr ? nullptr : pair.dict()->find("input");
-    const Value* output = pair.dict() == nullptr ? nullptr : pair.dict()->find("output");
-    if (input == nullptr || output == nullptr || !(*input == *output))
+    const auto input = read_codec(pair, "input");
+    const auto output = read_codec(pair, "output");
+    if (input && output)
+      stream.codecs.push_back({*input, *output});
+    else if (!has_equal_sides(pair))
       return RequestFault::kTransformChangesCodec;
   }
-  streams.push_back({text_or_empty(dict, "id"),
-                     text_or_empty(dict, "type"),
-                     {*address, UdpPort{static_cast<std::uint16_t>(*number)}}});
+  streams.push_back(std::move(stream));
   return std::nullopt;
 }
 

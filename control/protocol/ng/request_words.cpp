@@ -58,13 +58,6 @@ std::vector<std::string>* codec_operation(Request& request, std::string_view nam
   return row == kRows.end() ? nullptr : &(request.codecs.*(row->list));
 }
 
-/// Notes operations that need transcoding, which are parsed but not carried out.
-void note_codec_operation(Request& request, std::string_view name) {
-  for (const std::string_view engine : {"transcode", "accept", "consume", "ignore", "set"}) {
-    if (name == engine) request.not_in_force.push_back("codec-" + std::string(name));
-  }
-}
-
 /// Makes the whole request fail. The first reason counts.
 void refuse_option(Request& request, RequestFault fault) {
   if (!request.option_fault) request.option_fault = fault;
@@ -434,7 +427,6 @@ void codec_dict(Request& request, const Value& value) {
     const std::string name = normalise(key);
     if (auto* list = codec_operation(request, name)) {
       each_word(words, [&](std::string_view word) { list->push_back(unescape(word)); });
-      note_codec_operation(request, name);
     } else {
       request.unknown_flags.push_back("codec-" + name);
     }
@@ -450,7 +442,6 @@ void codec_flag(Request& request, std::string_view rest) {
     return;
   }
   list->push_back(unescape(rest.substr(dash + 1)));
-  note_codec_operation(request, name);
 }
 
 void sdp_attr(Request& request, const Value& value) {

@@ -13,6 +13,7 @@
 
 #include "control/command/conference.hpp"
 #include "control/command/media_control.hpp"
+#include "control/command/playback_control.hpp"
 #include "control/command/recordings.hpp"
 #include "control/command/subscriptions.hpp"
 #include "control/log/log.hpp"
@@ -155,9 +156,9 @@ constexpr std::array<CommandRow, NgService::kCommands> kCommandRows = {{
     {"unblock DTMF", "unblkdtmf", mark<MediaMark::kBlockEvents, false>},
     {"block media", "blkmedia", mark<MediaMark::kBlock, true>},
     {"unblock media", "unblkmedia", mark<MediaMark::kBlock, false>},
-    {"play media", "playmedia"},
-    {"stop media", "stopmedia"},
-    {"play DTMF", "playdtmf"},
+    {"play media", "playmedia", run<PlaybackControl, &PlaybackControl::play_media>},
+    {"stop media", "stopmedia", run<PlaybackControl, &PlaybackControl::stop_media>},
+    {"play DTMF", "playdtmf", run<PlaybackControl, &PlaybackControl::play_dtmf>},
     {"statistics", "stats", statistics},
     {"silence media", "slnmedia", mark<MediaMark::kSilence, true>},
     {"unsilence media", "unslnmedia", mark<MediaMark::kSilence, false>},

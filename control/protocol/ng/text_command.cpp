@@ -53,10 +53,10 @@ std::string num_sessions(const TextContext& context, std::string_view) {
   return fmt::format(
       "Current sessions own: {}\nCurrent sessions foreign: 0\nCurrent sessions total: {}\nCurrent transcoded "
       "media: "
-      "0\nCurrent sessions ipv4 only media: {}\nCurrent sessions ipv6 only media: {}\nCurrent sessions ip "
+      "{}\nCurrent sessions ipv4 only media: {}\nCurrent sessions ipv6 only media: {}\nCurrent sessions ip "
       "mixed  "
       "media: {}\n",
-      all, all, only_v4, only_v6, mixed);
+      all, all, context.manager.plane().converted(), only_v4, only_v6, mixed);
 }
 
 /// A run-time parameter: rtpengine's name for it, and the option here.

@@ -230,6 +230,19 @@ constexpr std::array kRows = std::to_array<Row>({
        out.add(in.sum([&](const WorkerTotals& t) { return t.send_errors[static_cast<std::size_t>(row.error)].load(); }), {{"error", std::string(row.name)}});
      }
    }},
+  {{"rtpferry_transcoded_media", Kind::kGauge, "", "receivers whose audio is converted to another codec now", "nothing"},
+   [](const Input& in, Values& out) { out.add(in.sum([](const WorkerTotals& t) { return t.stages.load(); })); }},
+  {{"rtpferry_transcoded_packets_total", Kind::kCounter, "direction", "packets whose audio was to be converted (in), and packets that were made of it (out)", "nothing"},
+   [](const Input& in, Values& out) {
+     out.add(in.sum([](const WorkerTotals& t) { return t.converted_in.load(); }), {{"direction", "in"}});
+     out.add(in.sum([](const WorkerTotals& t) { return t.converted_out.load(); }), {{"direction", "out"}});
+   }},
+  {{"rtpferry_media_thread_load", Kind::kGauge, "thread", "share of the last second in which a media thread was busy, 0 to 1", "near max-transcoding-load in all threads: calls that need another codec are refused; add cores or relays"},
+   [](const Input& in, Values& out) {
+     const auto threads = in.engines.find("media_threads");
+     if (threads == in.engines.end()) return;
+     for (std::size_t i = 0; i < threads->size(); ++i) out.add((*threads)[i].value("load", 0.0) / 100, {{"thread", std::to_string(i)}});
+   }},
   {{"rtpferry_offload_flows", Kind::kGauge, "", "streams that the kernel forwards now", "0 with calls: rtpferryctl engines says why"},
    [](const Input& in, Values& out) { out.add(in.sum([](const WorkerTotals& t) { return t.offloaded_flows.load(); })); }},
   {{"rtpferry_offload_helper_up", Kind::kGauge, "", "1 while the process that holds the kernel's programs lives; absent without in-kernel forwarding", "0: all media goes through user space; find out what killed it, restart when calls allow"},

@@ -495,7 +495,7 @@ Service::Outcome Service::play(const Command& command) {
   const auto match = sessions_.find(names_at(command, 3));
   if (!match) return fail(ErrorCode::kNoSession);
   if (*rounds == 0) {
-    sessions_.play(*match->call, match->from, nullptr, 0);
+    sessions_.stop_playing(*match->call, match->from);
     return "0";
   }
   const RtpproxyParty& party = match->call->rtpproxy()->parties[match->from];
@@ -505,22 +505,24 @@ Service::Outcome Service::play(const Command& command) {
   if (by_session && types->empty()) return fail(ErrorCode::kModifier);
   const std::uint16_t its_ptime = match->call->legs[match->from]->medias.front()->in_force().ptime_ms;
   const unsigned packet_ms = by_session && its_ptime != 0 ? its_ptime : kPromptPacketMs;
-  std::shared_ptr<const Prompt> prompt;
+  PromptOrder order;
+  order.rounds = *rounds;
   if (types) {
     for (const PayloadType type : *types) {
-      prompt = prompts_.find(command.values[1], type, packet_ms);
-      if (prompt) break;
+      order.prompt = prompts_.find(command.values[1], type, packet_ms);
+      order.type = type;
+      if (order.prompt) break;
     }
   }
-  if (!prompt) return fail(ErrorCode::kNoPrompt);
-  sessions_.play(*match->call, match->from, std::move(prompt), *rounds);
+  if (!order.prompt) return fail(ErrorCode::kNoPrompt);
+  sessions_.play(*match->call, match->from, std::move(order));
   return "0";
 }
 
 Service::Outcome Service::stop(const Command& command) {
   const auto match = sessions_.find(names_at(command, 1));
   if (!match) return fail(ErrorCode::kNoSession);
-  sessions_.play(*match->call, match->from, nullptr, 0);
+  sessions_.stop_playing(*match->call, match->from);
   return "0";
 }
 

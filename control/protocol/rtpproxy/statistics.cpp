@@ -107,7 +107,8 @@ PacketTotals packet_totals(MediaPlane& plane) {
           DropReason::kFeedbackNotAgreed, DropReason::kRtcpUnassigned, DropReason::kNoSink,
           DropReason::kNoDestination, DropReason::kPeerUnverified, DropReason::kPeerUnreachable,
           DropReason::kPromptPlaying, DropReason::kTooLate, DropReason::kOtherSpeaks, DropReason::kNoBuffer,
-          DropReason::kSendFailed})
+          DropReason::kSendFailed, DropReason::kNotConverted, DropReason::kMediaOverload,
+          DropReason::kStageGone})
       accepted_drops += dropped(reason);
     const std::uint64_t errors = totals.errors.load();
     const std::uint64_t refused = errors - std::min(errors, accepted_drops);

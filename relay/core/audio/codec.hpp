@@ -69,6 +69,12 @@ class AudioDecoder {
     (void)next;
     conceal(out);
   }
+  /// True if the payload that was decoded last had a copy of the samples before it: `recover` finds lost
+  /// ones.
+  [[nodiscard]] virtual bool has_copy() const noexcept { return false; }
+  /// True if its sender has paused with the payload that was decoded last: what it leaves out from now on is
+  /// silence, not lost, and `conceal` makes the noise of it.
+  [[nodiscard]] virtual bool is_pausing() const noexcept { return false; }
   /// The mode in which the sender of the payloads wants to hear us, as its last whole payload said (CMR, RFC
   /// 4867 §4.3.1); 15: it has no preference. Nothing: no payload has said anything. Belongs to the encoder of
   /// the same peer: see `pass_requests`.

@@ -68,6 +68,12 @@ struct TypeRenumbering {
   std::array<std::uint8_t, 128> to{};
   static constexpr std::uint8_t kStays = 255;
   TypeRenumbering() { to.fill(kStays); }
+  /// True if the receiver knows `type` by another number.
+  [[nodiscard]] bool changes(PayloadType type) const noexcept { return to[type.value & 127] != kStays; }
+  /// The receiver's number of `type`.
+  [[nodiscard]] PayloadType of(PayloadType type) const noexcept {
+    return changes(type) ? PayloadType{to[type.value & 127]} : type;
+  }
   bool operator==(const TypeRenumbering&) const = default;
 };
 

@@ -12,7 +12,7 @@ constexpr std::size_t kMostBfcpPadding = 4;
 /// Size of the record that `datagram` begins with, header included; 0 if it begins with none. The record may
 /// reach past the end.
 std::size_t dtls_record(Bytes datagram) noexcept {
-  constexpr std::size_t kHeader = 13;
+  constexpr std::size_t kHeaderSize = 13;
   constexpr std::uint16_t kDtls10 = 0xfeff;
   constexpr std::uint16_t kDtls12 = 0xfefd;
   const std::uint8_t type = read_u8(datagram, 0);
@@ -21,9 +21,9 @@ std::size_t dtls_record(Bytes datagram) noexcept {
     return datagram.size() < 3 + number ? 0 : 3 + number + read_u16(datagram, 1 + number);
   }
   const bool is_known = (type >= 20 && type <= 24) || type == 26;
-  if (!is_known || datagram.size() < kHeader) return 0;
+  if (!is_known || datagram.size() < kHeaderSize) return 0;
   const std::uint16_t version = read_u16(datagram, 1);
-  return version == kDtls10 || version == kDtls12 ? kHeader + read_u16(datagram, 11) : 0;
+  return version == kDtls10 || version == kDtls12 ? kHeaderSize + read_u16(datagram, 11) : 0;
 }
 
 }  // namespace
@@ -41,10 +41,10 @@ bool is_dtls(Bytes datagram) noexcept {
 }
 
 bool is_bfcp(Bytes datagram) noexcept {
-  constexpr std::size_t kHeader = 12;
+  constexpr std::size_t kHeaderSize = 12;
   constexpr std::size_t kFragmentFields = 4;
   constexpr std::uint8_t kLastPrimitive = 17;  // GoodbyeAck (RFC 8855 §5.1)
-  if (datagram.size() < kHeader) return false;
+  if (datagram.size() < kHeaderSize) return false;
   const std::uint8_t first = read_u8(datagram, 0);
   const int version = first >> 5;
   const bool is_fragment = (first & 0x08) != 0;
@@ -55,12 +55,12 @@ bool is_bfcp(Bytes datagram) noexcept {
   const auto is_filled = [&](std::size_t size) {
     return datagram.size() >= size && datagram.size() - size < kMostBfcpPadding;
   };
-  if (!is_fragment) return is_filled(kHeader + payload);
-  if (datagram.size() < kHeader + kFragmentFields) return false;
-  const std::size_t offset = std::size_t{4} * read_u16(datagram, kHeader);
+  if (!is_fragment) return is_filled(kHeaderSize + payload);
+  if (datagram.size() < kHeaderSize + kFragmentFields) return false;
+  const std::size_t offset = std::size_t{4} * read_u16(datagram, kHeaderSize);
   // A fragment says where in the message it belongs and how long it is.
-  const std::size_t length = std::size_t{4} * read_u16(datagram, kHeader + 2);
-  return offset + length <= payload && is_filled(kHeader + kFragmentFields + length);
+  const std::size_t length = std::size_t{4} * read_u16(datagram, kHeaderSize + 2);
+  return offset + length <= payload && is_filled(kHeaderSize + kFragmentFields + length);
 }
 
 }  // namespace ferry

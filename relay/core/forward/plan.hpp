@@ -114,8 +114,8 @@ struct Sink {
   /// source may send a codec that the receiver did not name. Plans share the object while it stays the same.
   std::shared_ptr<const AudioConversion> conversion;
   /// The receiver's numbers of payload types that it knows by others; null: numbers stay. Control sets it if
-  /// both parties have a codec, each under a number of its own (RFC 3264 §6.1). Without meaning where there is
-  /// a conversion. Plans share the object while it stays the same.
+  /// both parties have a codec, each under a number of its own (RFC 3264 §6.1). Without meaning where there
+  /// is a conversion. Plans share the object while it stays the same.
   std::shared_ptr<const TypeRenumbering> renumbering;
   bool operator==(const Sink&) const = default;
 };
@@ -140,9 +140,9 @@ struct PayloadEntry {
 inline DropReason refuses(const Sink& sink, const PayloadEntry* payload, bool is_negotiated = true) noexcept {
   if (sink.rtcp_only || !sink.media_allowed) return DropReason::kDirection;
   if (sink.blocked) return DropReason::kBlocked;
-  // Such a packet may be an event or audible, and its frames are unknown, so it cannot be blocked, silenced
-  // or repacketized.
-  if (!is_negotiated && (sink.events_blocked || sink.silenced || sink.ptime_ms != 0))
+  // Such a packet may be an event or audible, and its frames are unknown, so it cannot be blocked, silenced,
+  // repacketized or converted.
+  if (!is_negotiated && (sink.events_blocked || sink.silenced || sink.ptime_ms != 0 || sink.conversion))
     return DropReason::kUnknownPayloadType;
   if (payload != nullptr && payload->is_event)
     return sink.events_blocked ? DropReason::kEventBlocked : DropReason::kNone;

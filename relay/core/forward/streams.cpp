@@ -267,6 +267,18 @@ void Streams::on_sent(DatagramClass kind, Bytes datagram, MediaId to, Instant no
     stream->count(SeqNo{read_u16(datagram, 2)}, read_u32(datagram, 4), datagram.size(), now);
 }
 
+std::optional<Streams::LastSent> Streams::last_sent(MediaId to) const noexcept {
+  const auto source = source_of(to);
+  if (!source) return std::nullopt;
+  const auto& all = states_[*source].egress;
+  const auto newest = std::ranges::max_element(
+      all, {}, [](const SentStream& stream) { return stream.counters().last_packet; });
+  if (newest == all.end()) return std::nullopt;
+  const SsrcCounters& sent = newest->counters();
+  return LastSent{sent.ssrc, SeqNo{static_cast<std::uint16_t>(sent.highest_extended)}, sent.last_timestamp,
+                  sent.last_packet};
+}
+
 bool Streams::is_taken_elsewhere(MediaId to, Ssrc ssrc) const noexcept {
   const auto source = source_of(to);
   const SectionMask hearing = sources_hearing(ssrc);

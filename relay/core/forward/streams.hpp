@@ -201,6 +201,15 @@ class Streams {
                                  [&](const SentStream& stream) { return stream.counters().ssrc == ssrc; });
     });
   }
+  /// The last packet of a stream that left.
+  struct LastSent {
+    Ssrc ssrc;
+    SeqNo sequence;
+    std::uint32_t timestamp = 0;
+    Instant at{};
+  };
+  /// The last packet that left for the media `to`; nothing if none did.
+  [[nodiscard]] std::optional<LastSent> last_sent(MediaId to) const noexcept;
   /// Counts what the kernel sent to the source.
   void on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source);
 

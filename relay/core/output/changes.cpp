@@ -20,6 +20,15 @@ void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
   std::ranges::fill(rtp.subspan(view->header_size, view->payload.size()), static_cast<std::byte>(octet));
 }
 
+PayloadType type_of(Bytes rtp) noexcept {
+  return PayloadType{static_cast<std::uint8_t>(read_u8(rtp, 1) & 0x7f)};
+}
+
+void renumber(MutableBytes rtp, const TypeRenumbering& numbers) noexcept {
+  const std::uint8_t marker = read_u8(rtp, 1) & 0x80;
+  rtp[1] = static_cast<std::byte>(marker | numbers.of(type_of(rtp)).value);
+}
+
 }  // namespace
 
 std::size_t write_mid(std::uint8_t id, const std::string& mid, MutableBytes room, std::size_t size,
@@ -35,6 +44,7 @@ PacketChanges::PacketChanges(const Sink& sink, Bytes packet, const PayloadEntry*
     : sink_(sink),
       silence_(payload != nullptr ? payload->silence : std::uint8_t{0}),
       silences_(sink.silenced && payload != nullptr && !payload->is_event && !is_rtcp),
+      renumbers_(is_rtp && sink.renumbering && sink.renumbering->changes(type_of(packet))),
       rewrites_(is_rtp && sink.extensions.changes(packet)),
       cuts_(is_rtcp && !sink.takes_feedback && has_feedback(packet)),
       replaces_(is_rtcp && !cuts_ && sink.full_intra != FullIntra::kPass && has_full_intra(packet)) {}
@@ -42,6 +52,7 @@ PacketChanges::PacketChanges(const Sink& sink, Bytes packet, const PayloadEntry*
 std::size_t PacketChanges::apply(MutableBytes packet) const noexcept {
   std::size_t size = packet.size();
   if (silences_) overwrite_payload(packet, silence_);
+  if (renumbers_) renumber(packet, *sink_.renumbering);
   if (rewrites_) size = sink_.extensions.apply(packet);
   if (cuts_) size = cut_feedback(packet);
   if (replaces_) size = replace_full_intra(sink_.full_intra, packet);

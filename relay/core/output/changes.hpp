@@ -24,6 +24,11 @@ constexpr std::size_t kLongestWithMid = 1472;
 [[nodiscard]] std::size_t write_mid(std::uint8_t id, const std::string& mid, MutableBytes room,
                                     std::size_t size, const SrtpPlan* keys) noexcept;
 
+/// True if the relay makes packets of its own for this sink from those of its source.
+[[nodiscard]] inline bool is_remade(const Sink& sink) noexcept {
+  return sink.ptime_ms != 0 || sink.conversion != nullptr;
+}
+
 /// True if media of the stream `ssrc` for this sink leaves as it came, but for payloads that are overwritten
 /// with a fixed silence, which the kernel can do, too.
 ///
@@ -32,20 +37,28 @@ constexpr std::size_t kLongestWithMid = 1472;
 /// `receiver`  has the streams that leave for the receiver.
 [[nodiscard]] inline bool is_plain(const Sink& sink, const Output* output, const Streams& receiver,
                                    Ssrc ssrc) noexcept {
-  return sink.ptime_ms == 0 && !sink.extensions.rewrites() && (output == nullptr || !output->makes_media()) &&
-         !writes_mid(sink, receiver, ssrc);
+  return !is_remade(sink) && !sink.renumbering && !sink.extensions.rewrites() &&
+         (output == nullptr || !output->makes_media()) && !writes_mid(sink, receiver, ssrc);
 }
 
-/// The changes that one packet needs on its way to one sink. They put silence in place of the payload,
-/// replace header extensions (RFC 8285), or cut RTCP feedback that the receiver did not agree to (RFC 4585).
+/// The changes that one packet needs on its way to one sink. They put silence in place of the payload, give
+/// it the receiver's number of its payload type, replace header extensions (RFC 8285), or cut RTCP feedback
+/// that the receiver did not agree to (RFC 4585).
 class PacketChanges {
  public:
+  /// True if this sink can need changes in such packets at all. Cheap, because it is asked for every packet.
+  [[nodiscard]] static bool are_possible(const Sink& sink, bool is_rtcp) noexcept {
+    return is_rtcp ? !sink.takes_feedback || sink.full_intra != FullIntra::kPass
+                   : sink.silenced || sink.renumbering != nullptr || sink.extensions.rewrites();
+  }
   /// `packet` is a whole valid plain packet; `payload` is its entry, or null if it has none or it does not
   /// matter. `is_rtp`: it is RTP, and no other protocol that is passed whole.
   PacketChanges(const Sink& sink, Bytes packet, const PayloadEntry* payload, bool is_rtcp,
                 bool is_rtp) noexcept;
 
-  [[nodiscard]] bool any() const noexcept { return silences_ || rewrites_ || cuts_ || replaces_; }
+  [[nodiscard]] bool any() const noexcept {
+    return silences_ || renumbers_ || rewrites_ || cuts_ || replaces_;
+  }
   /// Makes the changes in place and returns the new size, which is never larger; 0 if nothing is left.
   [[nodiscard]] std::size_t apply(MutableBytes packet) const noexcept;
 
@@ -53,6 +66,7 @@ class PacketChanges {
   const Sink& sink_;
   std::uint8_t silence_ = 0;
   bool silences_ = false;
+  bool renumbers_ = false;
   bool rewrites_ = false;
   bool cuts_ = false;
   bool replaces_ = false;

@@ -2,16 +2,18 @@
 #pragma once
 
 #include "relay/base/types.hpp"
+#include "relay/core/output/prompt.hpp"
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace ferry {
 
-/// One DTMF event to be sent.
+/// One DTMF digit to be sent.
 struct DigitOrder {
   /// 0 to 9, 10 = `*`, 11 = `#`, 12 to 15 = A to D (RFC 4733 §3.2).
   std::uint8_t event = 0;
@@ -22,6 +24,11 @@ struct DigitOrder {
   PayloadType type;
   /// Clock of that type in Hz.
   std::uint32_t clock_rate_hz = 8000;
+  /// The digit as sound, for a receiver without telephone-event; `type` is then that of its codec. Null: it
+  /// is sent as an event.
+  std::shared_ptr<const Prompt> tone{};
+  /// Least time between its end and the begin of the next digit.
+  Duration pause{0};
 };
 
 /// The packets of one DTMF event. All have the time stamp of its beginning. The duration grows from packet

@@ -9,19 +9,13 @@
 // measured from there (`last_`), not from the event's last packet.
 #include "relay/core/output/output.hpp"
 
+#include "relay/base/memory.hpp"
+
 #include <utility>
 
 namespace ferry {
 
 using Maker = OutputPacket::Maker;
-
-namespace {
-
-/// A prompt that is later than this goes on from now instead of sending all that it missed.
-constexpr Duration kLatest = std::chrono::milliseconds(200);
-constexpr std::uint32_t kFrameClock = 1000 * kFrameClockPerMs;
-
-}  // namespace
 
 class Output::FromStage final : public MadePackets {
  public:
@@ -30,8 +24,9 @@ class Output::FromStage final : public MadePackets {
   void take(const MadePacket& packet) noexcept override {
     if (!output_.timeline_) return;
     const bool goes_on = output_.last_maker_ == Maker::kStage && output_.last_ != Instant{};
-    const std::uint32_t units = goes_on ? packet.units : output_.elapsed(now_, output_.clock_rate_hz_);
-    const TimelinePosition at = output_.timeline_->generate(units, packet.marker || !goes_on);
+    const std::uint32_t units = goes_on ? packet.units : output_.elapsed(now_, packet.clock_rate_hz);
+    output_.clock_rate_hz_ = packet.clock_rate_hz;
+    const TimelinePosition at = output_.timeline_->generate(units, packet.marker || !goes_on, packet.lost);
     output_.note_own(Maker::kStage, now_);
     if (sender_.send({at, packet.type, Maker::kStage, packet.payload})) ++output_.media_out_;
   }
@@ -61,28 +56,37 @@ void Output::make_media() {
   if (!repacketizer_) repacketizer_ = std::make_unique<Repacketizer>();
 }
 
-bool Output::start_prompt(std::shared_ptr<const Prompt> prompt, std::int64_t rounds, Instant now) {
-  auto player = std::make_unique<Player>();
-  player->prompt = std::move(prompt);
-  player->rounds = rounds;
-  player->next = now;
-  return std::exchange(prompt_, std::move(player)) != nullptr;
+bool Output::start_prompt(PromptOrder order, Instant now) {
+  return std::exchange(prompt_, std::make_unique<PromptPlayer>(std::move(order), now)) != nullptr;
 }
 
-bool Output::send_digit(const DigitOrder& order, Instant now) {
-  if (!digit_) {
-    digit_.emplace(order, now);
+bool Output::send_digit(DigitOrder order, Instant now) {
+  if (!sends_digit() && digits_.empty() && digits_from_ <= now) {
+    begin_digit(std::move(order), now);
     return true;
   }
   if (digits_.size() >= kMostDigits) return false;
-  digits_.push_back(order);
+  digits_.push_back(std::move(order));
   return true;
 }
 
-void Output::set_stage(std::unique_ptr<OutputStage> stage) {
+void Output::begin_digit(DigitOrder order, Instant now) noexcept {
+  pause_ = order.pause;
+  if (order.tone == nullptr) {
+    digit_.emplace(order, now);
+    return;
+  }
+  PromptOrder sound;
+  sound.prompt = std::move(order.tone);
+  sound.type = order.type;
+  tone_ = make_unique_or_null<PromptPlayer>(std::move(sound), now);
+}
+
+void Output::set_stage(std::unique_ptr<OutputStage> stage, std::uint64_t serial) {
   // Without the stage the media goes on on the same timeline.
   make_media();
   stage_ = std::move(stage);
+  stage_serial_ = serial;
 }
 
 std::uint32_t Output::elapsed(Instant now, std::uint32_t clock_rate_hz) const noexcept {
@@ -100,17 +104,8 @@ void Output::note_own(Maker maker, Instant now) noexcept {
 DropReason Output::on_packet(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept {
   const RtpView& rtp = packet.rtp;
   if (hears_nobody()) return DropReason::kPromptPlaying;
+  if (packet.conversion) return through_stage(packet, now, sender);
   const bool is_first = spoke_at_ == Instant{};
-  if (stage_) {
-    if (!timeline_) {
-      timeline_.emplace(rtp.ssrc, rtp.sequence, rtp.timestamp);
-      has_senders_ssrc_ = true;
-    }
-    ++media_in_;
-    FromStage out(*this, now, sender);
-    stage_->hear(packet.from, packet.conversion, rtp, now, out);
-    return DropReason::kNone;
-  }
   // One timeline has room for one source at a time.
   const bool is_another = !is_first && packet.from != speaker_;
   if (is_another && now - spoke_at_ < kFloor) return DropReason::kOtherSpeaks;
@@ -135,6 +130,32 @@ DropReason Output::on_packet(const SourcePacket& packet, Instant now, OutputSend
   if (!repacketizer_->take(rtp, packet.ptime_ms, emit)) return DropReason::kTooLate;
   speaker_ = packet.from;
   spoke_at_ = now;
+  is_staged_ = false;
+  return DropReason::kNone;
+}
+
+DropReason Output::through_stage(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept {
+  if (!stage_) return DropReason::kNotConverted;
+  // The stage chooses among its sources. One that passes beside them keeps the floor while it speaks.
+  const bool another_passes = spoke_at_ != Instant{} && !is_staged_ && packet.from != speaker_;
+  if (another_passes && now - spoke_at_ < kFloor) return DropReason::kOtherSpeaks;
+  if (const DropReason refusal = stage_->refusal(); refusal != DropReason::kNone) return refusal;
+  if (!timeline_) {
+    timeline_.emplace(packet.rtp.ssrc, packet.rtp.sequence, packet.rtp.timestamp);
+    has_senders_ssrc_ = true;
+  }
+  ++media_in_;
+  speaker_ = packet.from;
+  spoke_at_ = now;
+  is_staged_ = true;
+  FromStage out(*this, now, sender);
+  stage_->hear(packet.from, packet.conversion, packet.rtp, now, out);
+  return DropReason::kNone;
+}
+
+DropReason Output::place_made(const MadePacket& packet, Instant now, OutputSender& sender) noexcept {
+  if (hears_nobody()) return DropReason::kPromptPlaying;
+  FromStage(*this, now, sender).take(packet);
   return DropReason::kNone;
 }
 
@@ -147,16 +168,26 @@ void Output::place(const Repacketizer::Made& made, Instant now, OutputSender& se
 }
 
 std::optional<Instant> Output::due() const noexcept {
-  // A prompt waits while a DTMF event is sent, and a stage while either of them is heard.
+  // A prompt waits while a digit is sent, and a stage while either of them is heard.
   if (digit_) return digit_->due();
-  if (prompt_) return prompt_->next;
-  return stage_ ? stage_->due() : std::nullopt;
+  if (tone_) return tone_->due();
+  std::optional<Instant> first;
+  if (prompt_)
+    first = prompt_->due();
+  else if (stage_)
+    first = stage_->due();
+  if (!digits_.empty() && (!first || digits_from_ < *first)) first = digits_from_;
+  return first;
 }
 
 bool Output::drive(Instant now, bool can_send, OutputSender& sender) noexcept {
   bool has_ended = false;
-  while (digit_ && digit_->due() <= now) play_digit(now, can_send, sender);
-  while (!digit_ && prompt_ && prompt_->next <= now && !has_ended) has_ended = play(now, can_send, sender);
+  drive_digits(now, can_send, sender);
+  while (!sends_digit() && prompt_ && prompt_->due() <= now) {
+    if (!play(*prompt_, Maker::kPrompt, now, can_send, sender)) continue;
+    prompt_.reset();
+    has_ended = true;
+  }
   if (stage_ && !hears_nobody() && stage_->due() && *stage_->due() <= now) {
     FromStage out(*this, now, sender);
     stage_->drive(now, out);
@@ -164,26 +195,37 @@ bool Output::drive(Instant now, bool can_send, OutputSender& sender) noexcept {
   return has_ended;
 }
 
-bool Output::play(Instant now, bool can_send, OutputSender& sender) noexcept {
-  Player& player = *prompt_;
-  const Prompt& prompt = *player.prompt;
-  player.next = now - player.next > kLatest ? now + prompt.packet_time : player.next + prompt.packet_time;
-  if (!can_send) return false;
-  const TimelinePosition at =
-      timeline_->generate(player.is_first ? elapsed(now, kFrameClock) : prompt.units, player.is_first);
-  note_own(Maker::kPrompt, now);
-  player.is_first = false;
-  const Bytes payload = Bytes(prompt.payloads).subspan(player.position, prompt.packet_octets);
-  if (sender.send({at, prompt.type, Maker::kPrompt, payload})) ++played_;
-  player.position += prompt.packet_octets;
-  if (player.position < prompt.payloads.size()) return false;
-  player.position = 0;
-  if (player.rounds == Prompt::kForEver || --player.rounds > 0) return false;
-  prompt_.reset();
-  return true;
+void Output::drive_digits(Instant now, bool can_send, OutputSender& sender) noexcept {
+  while (true) {
+    if (sends_digit()) {
+      if ((digit_ ? digit_->due() : tone_->due()) > now) return;
+      if (digit_)
+        play_event(can_send, sender);
+      else if (play(*tone_, Maker::kDigit, now, can_send, sender))
+        tone_.reset();
+      if (!sends_digit()) digits_from_ = now + pause_;
+    } else if (!digits_.empty() && digits_from_ <= now) {
+      begin_digit(std::move(digits_.front()), now);
+      digits_.erase(digits_.begin());
+    } else {
+      return;
+    }
+  }
 }
 
-void Output::play_digit(Instant now, bool can_send, OutputSender& sender) noexcept {
+bool Output::play(PromptPlayer& player, Maker maker, Instant now, bool can_send,
+                  OutputSender& sender) noexcept {
+  const auto packet = player.take(now, can_send);
+  if (!packet) return player.is_over();
+  const bool begins = packet->begins || last_maker_ != maker;
+  const std::uint32_t units = begins ? elapsed(now, player.timing().clock_rate_hz) : packet->units;
+  const TimelinePosition at = timeline_->generate(units, begins || packet->ends_pause);
+  note_own(maker, now);
+  if (sender.send({at, player.order().type, maker, packet->payload}) && maker == Maker::kPrompt) ++played_;
+  return false;
+}
+
+void Output::play_event(bool can_send, OutputSender& sender) noexcept {
   DigitPlayer& digit = *digit_;
   const bool is_first = digit.is_first();
   const TimelinePosition at =
@@ -191,11 +233,7 @@ void Output::play_digit(Instant now, bool can_send, OutputSender& sender) noexce
   if (is_first) note_own(Maker::kDigit, digit.begin());
   const auto payload = digit.next();
   if (can_send) sender.send({at, digit.type(), Maker::kDigit, payload});
-  if (!digit.is_over()) return;
-  digit_.reset();
-  if (digits_.empty()) return;
-  digit_.emplace(digits_.front(), now);
-  digits_.erase(digits_.begin());
+  if (digit.is_over()) digit_.reset();
 }
 
 }  // namespace ferry

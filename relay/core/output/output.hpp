@@ -3,7 +3,7 @@
 
 #include "relay/core/forward/drop_reason.hpp"
 #include "relay/core/output/digit.hpp"
-#include "relay/core/output/prompt.hpp"
+#include "relay/core/output/prompt_player.hpp"
 #include "relay/core/output/repacketizer.hpp"
 #include "relay/core/output/stage.hpp"
 #include "relay/core/output/timeline.hpp"
@@ -56,11 +56,12 @@ class OutputSender {
 /// has none as long as all its packets leave as they came. Sans-IO; one worker uses it, without locks. Only
 /// the orders of control allocate, packets do not.
 ///
-/// While a prompt or DTMF plays, the receiver hears nobody else. Otherwise a stage makes its audio, if there
-/// is one, else the repacketizer, else packets leave as they came. A prompt over packets that leave as they
-/// came is a stream of its own beside theirs. Everything else is one stream. It begins with the numbers of
-/// the sender whose packet is the first. It keeps its SSRC from the moment when the relay puts something of
-/// its own into it.
+/// While a prompt or DTMF plays, the receiver hears nobody else. Otherwise a stage makes the audio of sources
+/// with a conversion, and the repacketizer that of the others; without either, packets leave as they came. A
+/// source without a conversion and those of the stage take turns: one of them has the floor. A prompt over
+/// packets that leave as they came is a stream of its own beside theirs. Everything else is one stream. It
+/// begins with the numbers of the sender whose packet is the first. It keeps its SSRC from the moment when
+/// the relay puts something of its own into it.
 class Output {
  public:
   /// A source that has sent nothing for so long gives way to another one.
@@ -69,13 +70,15 @@ class Output {
   static constexpr std::size_t kMostDigits = 32;
 
   /// True if media leaves as it came: the buffer itself may go on, and the kernel may forward it.
-  [[nodiscard]] bool is_plain() const noexcept { return !prompt_ && !digit_ && !makes_media(); }
+  [[nodiscard]] bool is_plain() const noexcept { return !hears_nobody() && !makes_media(); }
   /// True if the relay makes the stream of this receiver from what its sources send.
   [[nodiscard]] bool makes_media() const noexcept { return repacketizer_ || stage_; }
   /// True while a prompt plays.
   [[nodiscard]] bool plays_prompt() const noexcept { return prompt_ != nullptr; }
+  /// True while a prompt plays whose end is an event.
+  [[nodiscard]] bool tells_prompt_end() const noexcept { return prompt_ && !prompt_->order().progress; }
   /// True while the receiver hears nobody but the relay.
-  [[nodiscard]] bool hears_nobody() const noexcept { return prompt_ || digit_; }
+  [[nodiscard]] bool hears_nobody() const noexcept { return prompt_ || digit_ || tone_; }
 
   /// Gives the relay's own stream its first numbers, unless it has begun already. `needs_own_ssrc`: the
   /// receiver has the key of a sender, so that the relay may not send under that sender's SSRC (RFC 3711
@@ -87,21 +90,37 @@ class Output {
   void take_over(Ssrc ssrc, SeqNo last_sequence, std::uint32_t last_timestamp, Instant last_at);
   /// From now on media is remade with another packet time, or renumbered. Throws std::bad_alloc.
   void make_media();
-  /// Begins a prompt in place of one that plays; true if one played. `begin` was called. Throws
-  /// std::bad_alloc.
-  bool start_prompt(std::shared_ptr<const Prompt> prompt, std::int64_t rounds, Instant now);
+  /// Begins a prompt in place of one that plays; true if one played. `take_over` or `begin` was called.
+  /// Throws std::bad_alloc.
+  bool start_prompt(PromptOrder order, Instant now);
   /// Ends the prompt; false if none played.
   bool stop_prompt() noexcept { return std::exchange(prompt_, nullptr) != nullptr; }
-  /// Sends a DTMF event, behind those that wait. False if too many wait. `take_over` or `begin` was called.
+  /// Sends a DTMF digit, behind those that wait. False if too many wait. `take_over` or `begin` was called.
   /// Throws std::bad_alloc.
-  bool send_digit(const DigitOrder& order, Instant now);
-  /// Lets `stage` make the media; null: packets leave as the sources send them, renumbered. Throws
-  /// std::bad_alloc.
-  void set_stage(std::unique_ptr<OutputStage> stage);
+  bool send_digit(DigitOrder order, Instant now);
+  /// Lets `stage` make the media of sources with a conversion, in place of one that did. `serial` is that of
+  /// its owner. Null: there is no such source any more, and packets leave as their sources send them,
+  /// renumbered. Throws std::bad_alloc.
+  void set_stage(std::unique_ptr<OutputStage> stage, std::uint64_t serial = 0);
+  /// Takes the stage away, as `set_stage` with null does.
+  void end_stage() noexcept { stage_.reset(); }
+  /// True if it has a stage.
+  [[nodiscard]] bool has_stage() const noexcept { return stage_ != nullptr; }
+  /// True if it has the stage with this serial.
+  [[nodiscard]] bool has_stage(std::uint64_t serial) const noexcept {
+    return stage_ != nullptr && stage_serial_ == serial;
+  }
+  /// True if the stage has heard `from` last.
+  [[nodiscard]] bool is_heard_by_stage(std::uint64_t from) const noexcept {
+    return stage_ != nullptr && is_staged_ && speaker_ == from;
+  }
 
   /// Takes an RTP packet of a source. Call it only if `makes_media` or `hears_nobody`. Returns kNone, or why
   /// the receiver does not hear it.
   [[nodiscard]] DropReason on_packet(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept;
+  /// Sends a packet that the stage has made somewhere else. Returns kNone, or why the receiver does not hear
+  /// it.
+  [[nodiscard]] DropReason place_made(const MadePacket& packet, Instant now, OutputSender& sender) noexcept;
   /// When `drive` has something to send; nothing = never.
   [[nodiscard]] std::optional<Instant> due() const noexcept;
   /// Sends what is due. `can_send`: the receiver has an address; without it a prompt waits, and DTMF is not
@@ -115,26 +134,23 @@ class Output {
   [[nodiscard]] std::uint64_t media_out() const noexcept { return media_out_; }
 
  private:
-  /// A prompt that plays, and how far it is.
-  struct Player {
-    /// Never null.
-    std::shared_ptr<const Prompt> prompt;
-    /// Times still to be played, the present one included; or `Prompt::kForEver`.
-    std::int64_t rounds = 1;
-    /// The next octet of the prompt's payloads.
-    std::size_t position = 0;
-    /// When the next packet is to be sent.
-    Instant next{};
-    /// Nothing was sent yet: the first packet has the marker bit.
-    bool is_first = true;
-  };
   /// Places on the timeline what a stage makes.
   class FromStage;
 
-  /// Sends the packet of the prompt that is due. True if it was the last one.
-  bool play(Instant now, bool can_send, OutputSender& sender) noexcept;
+  /// Sends the packet of a prompt, or of a digit as sound, that is due. True if it has ended.
+  bool play(PromptPlayer& player, OutputPacket::Maker maker, Instant now, bool can_send,
+            OutputSender& sender) noexcept;
   /// Sends the packet of the DTMF event that is due.
-  void play_digit(Instant now, bool can_send, OutputSender& sender) noexcept;
+  void play_event(bool can_send, OutputSender& sender) noexcept;
+  /// Sends what is due of digits.
+  void drive_digits(Instant now, bool can_send, OutputSender& sender) noexcept;
+  /// Begins a digit. If there is no memory for its sound, it is left out.
+  void begin_digit(DigitOrder order, Instant now) noexcept;
+  /// True while a digit is sent.
+  [[nodiscard]] bool sends_digit() const noexcept { return digit_ || tone_; }
+  /// Lets the stage hear a packet of a source with a conversion. Returns as `on_packet` does.
+  [[nodiscard]] DropReason through_stage(const SourcePacket& packet, Instant now,
+                                         OutputSender& sender) noexcept;
   /// Puts a packet of the repacketizer on the timeline and sends it.
   void place(const Repacketizer::Made& made, Instant now, OutputSender& sender) noexcept;
   /// Clock units since the last packet left; 0 if none did.
@@ -154,16 +170,25 @@ class Output {
   /// The source that is heard now, and when it sent last. Unset time: nobody was heard yet.
   std::uint64_t speaker_ = 0;
   Instant spoke_at_{};
+  /// True if the stage hears that source.
+  bool is_staged_ = false;
   /// Clock rate of the media that was placed last, in Hz.
   std::uint32_t clock_rate_hz_ = 8000;
   /// Null: no prompt plays.
-  std::unique_ptr<Player> prompt_;
+  std::unique_ptr<PromptPlayer> prompt_;
   /// Made with the first packet that needs it. It stays, so that sequence numbers go on.
   std::unique_ptr<Repacketizer> repacketizer_;
-  /// Null: the repacketizer makes the media, if it is made at all.
+  /// Null: no source has a conversion.
   std::unique_ptr<OutputStage> stage_;
-  /// The DTMF event that is sent now, and those that wait.
+  /// Serial of the stage; of no meaning without one.
+  std::uint64_t stage_serial_ = 0;
+  /// The DTMF digit that is sent now: an event, or sound. Nothing and null: none.
   std::optional<DigitPlayer> digit_;
+  std::unique_ptr<PromptPlayer> tone_;
+  /// The pause behind the digit that is sent now; no digit begins before `digits_from_`.
+  Duration pause_{0};
+  Instant digits_from_{};
+  /// The digits that wait.
   std::vector<DigitOrder> digits_;
   std::uint64_t played_ = 0;
   std::uint64_t media_in_ = 0;

@@ -3,8 +3,11 @@
 
 #include "relay/base/types.hpp"
 #include "relay/core/audio/conversion.hpp"
+#include "relay/core/forward/drop_reason.hpp"
+#include "relay/core/forward/plan.hpp"
 #include "relay/core/rtp/rtp.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -22,6 +25,9 @@ struct MadePacket {
   Bytes payload;
   /// Clock of its timestamps in Hz.
   std::uint32_t clock_rate_hz = 8000;
+  /// Packets of the source that were lost right before it and that nothing was made for: their sequence
+  /// numbers stay free, so that the receiver sees the loss.
+  std::uint16_t lost = 0;
 };
 
 /// Takes the packets that are made, in the order in which they are to leave. Called on the worker's thread.
@@ -42,6 +48,8 @@ class MadePackets {
 class OutputStage {
  public:
   virtual ~OutputStage() = default;
+  /// Why the next packet cannot be heard; kNone: it can. Asked before each `hear`.
+  [[nodiscard]] virtual DropReason refusal() const noexcept { return DropReason::kNone; }
   /// Takes one RTP packet of the source `from`, as it arrived; the view is borrowed for the call.
   /// `conversion` says what it becomes. The source has another one after signalling, and its next packet
   /// brings it: what the receiver hears goes on without a gap, in the new codec.
@@ -56,6 +64,50 @@ class OutputStage {
   [[nodiscard]] virtual std::optional<Instant> due() const noexcept = 0;
   /// Makes what is due at `now`.
   virtual void drive(Instant now, MadePackets& out) noexcept = 0;
+};
+
+/// Whom a stage works for.
+struct StageOwner {
+  /// Number of the stage, which no other stage of the process ever had. The worker gives it.
+  std::uint64_t serial = 0;
+  /// The transport that sends what the stage makes, at its worker.
+  TransportId via;
+  /// The receiving media.
+  MediaId to;
+  /// The transport of the source that is heard first, at the same worker. The stages of two parties that hear
+  /// each other name each other's transports.
+  TransportId from;
+  bool operator==(const StageOwner&) const = default;
+};
+
+/// Takes what stages have made that do not run on the worker's thread.
+class MadeElsewhere {
+ public:
+  /// `owner` is the one that the stage was made for; it may be gone.
+  virtual void take(const StageOwner& owner, const MadePacket& packet) noexcept = 0;
+  /// `packets` got lost on the way to a stage or from it.
+  virtual void lose(DropReason reason, std::size_t packets) noexcept = 0;
+
+ protected:
+  ~MadeElsewhere() = default;
+};
+
+/// Makes the stages of one worker, on its thread. The worker owns it, and it outlives its stages.
+class StageMaker {
+ public:
+  virtual ~StageMaker() = default;
+  /// Makes a stage; null: no further one can be had now. Throws std::bad_alloc.
+  [[nodiscard]] virtual std::unique_ptr<OutputStage> make(const StageOwner& owner) = 0;
+  /// Wakes who is to hear what stages were given since the last call. The worker calls it at the end of each
+  /// turn.
+  virtual void flush() noexcept {}
+  /// True if `collect` has something to give. What comes later wakes the worker.
+  [[nodiscard]] virtual bool has_made() const noexcept { return false; }
+  /// Gives what stages have made that run elsewhere. Returns the number of packets.
+  virtual std::size_t collect(MadeElsewhere& out) noexcept {
+    (void)out;
+    return 0;
+  }
 };
 
 }  // namespace ferry

@@ -56,8 +56,10 @@ class OutputTimeline {
   void change_input() noexcept { input_.reset(); }
 
   /// The place of a packet that the relay makes itself, `units` after the previous one; the first packet of a
-  /// timeline has its first time stamp. The next packet of any input counts as that of another one.
-  TimelinePosition generate(std::uint32_t units, bool marker) {
+  /// timeline has its first time stamp. `lost` sequence numbers before it stay free. The next packet of any
+  /// input counts as that of another one.
+  TimelinePosition generate(std::uint32_t units, bool marker, std::uint16_t lost = 0) {
+    if (has_begun_) next_sequence_.value = static_cast<std::uint16_t>(next_sequence_.value + lost);
     const TimelinePosition out{ssrc_, next_sequence_, timestamp_ + (has_begun_ ? units : 0), marker};
     input_.reset();
     commit(out);

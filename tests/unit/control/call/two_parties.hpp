@@ -74,7 +74,7 @@ struct TwoParties : Reach {
     return policy;
   }
 
-  std::vector<PlannedTransport> plans() { return plans_of(call, {srtp, dtls}, *this); }
+  std::vector<PlannedTransport> plans() { return plans_of(call, {srtp, dtls, codecs}, *this); }
   /// What the worker was told becomes the past, as it does when a plan is sent.
   void tell() {
     for (const PlannedTransport& each : plans()) {
@@ -101,6 +101,7 @@ struct TwoParties : Reach {
   Call call;
   SrtpConfig srtp;
   DtlsConfig dtls;
+  CodecCatalogue codecs;
   std::shared_ptr<const PeerPolicy> policy =
       std::make_shared<const PeerPolicy>(std::make_shared<const PeerTables>(PeerRules{}), PeerScope{});
   std::map<std::string, const MediaTransport*> owners;

@@ -53,6 +53,8 @@ const Sample kSamples[] = {
   {"listen-udp", "127.0.0.1:1001", "127.0.0.1:1002", rtpp_listeners},
   {"rtpp-notify", "unix:/one", "unix:/two", [](const Config& c) { return fmt::format("{}", c.rtpproxy_notify); }},
   {"rtpp-prompts", "/one", "/two", [](const Config& c) { return fmt::format("{}", c.rtpproxy_prompts); }},
+  {"media-files", "/one", "/two", [](const Config& c) { return fmt::format("{}", c.media_files); }},
+  {"tone", "busy=425", "dial=450", [](const Config& c) { return c.tones.empty() ? std::string() : c.tones.front().first + c.tones.back().first; }},
   {"control-allow", "192.0.2.0/24", "198.51.100.0/24", [](const Config& c) { return texts(c.control_allow); }},
   {"http-names", "one.example", "two.example", [](const Config& c) { return fmt::format("{}", c.http_names); }},
   {"offload", "tc; eth1=xdp", "eth0=off", [](const Config& c) {

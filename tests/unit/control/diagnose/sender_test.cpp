@@ -47,7 +47,7 @@ void refuses_noise(CallStory& story, std::uint32_t lately) {
     media.seen.recent_drops.add(DropSide::kArriving, DropReason::kReplayed, lately);
     Refusal refusal;
     refusal.reason = DropReason::kReplayed;
-    refusal.type = PayloadType{kComfortNoise};
+    refusal.type = PayloadType{kComfortNoiseType};
     refusal.from = media.signalled;
     refusal.times = 40;
     refusal.first = CallStory::now() - 30s;

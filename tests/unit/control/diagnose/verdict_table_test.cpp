@@ -330,9 +330,10 @@ void add_ways_out(std::vector<Row>& rows) {
   const struct {
     DropReason reason;
     std::string cause;
-  } kinds[] = {{DropReason::kPeerUnverified, "unverified"}, {DropReason::kNoKey, "no-key"},
-               {DropReason::kKeyExhausted, "key-worn-out"}, {DropReason::kSharedKey, "shared-key|no-key"},
-               {DropReason::kNoBuffer, "overloaded"},       {DropReason::kNoMemory, "overloaded"}};
+  } kinds[] = {{DropReason::kPeerUnverified, "unverified"},   {DropReason::kNoKey, "no-key"},
+               {DropReason::kKeyExhausted, "key-worn-out"},   {DropReason::kSharedKey, "shared-key|no-key"},
+               {DropReason::kNoBuffer, "overloaded"},         {DropReason::kNoMemory, "overloaded"},
+               {DropReason::kNotConverted, "not-transcoded"}, {DropReason::kMediaOverload, "media-overload"}};
   for (const auto& kind : kinds) {
     std::string faults = kind.cause + "!";
     if (const std::size_t both = faults.find('|'); both != std::string::npos) faults.insert(both, "!");

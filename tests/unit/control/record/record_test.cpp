@@ -173,12 +173,9 @@ class RandomCall {
     session.tag = std::string_view(call.id).substr(3);
     fields_.fill(session);
     if (fields_.coin()) return;
-    auto prompt = std::make_shared<Prompt>();
-    prompt->payloads.assign(4, std::byte{0xd5});
-    prompt->packet_octets = 2;
-    prompt->packet_time = 20ms;
-    session.parties[1].ensure_extras().waiting = std::move(prompt);
-    session.parties[1].extras->rounds = Prompt::kForEver;
+    PromptOrder& waiting = session.parties[1].ensure_extras().waiting;
+    waiting.prompt = whole_prompt({}, std::vector<std::byte>(4, std::byte{0xd5}), 2);
+    waiting.rounds = Prompt::kForEver;
   }
   void make_leg(unsigned number) {
     Leg& leg = *call.legs.emplace_back(std::make_unique<Leg>());

@@ -61,6 +61,21 @@ TEST(CallLimits, EachLimitRefuses) {
   }
 }
 
+TEST(CallLimits, FurtherStreamsAreConvertedBelowTheLimitOfTheMediaThreads) {
+  const struct {
+    double limit;
+    double load;
+    bool may;
+  } rows[] = {{85, 0, true}, {85, 84.9, true}, {85, 85, false}, {85, 100, false}, {0, 100, true}};
+  for (const auto& row : rows) {
+    Limited limited;
+    limited.config.max_transcoding_percent = row.limit;
+    limited.limits.set_load({.transcoding_percent = row.load});
+    EXPECT_EQ(limited.limits.may_transcode(), row.may) << row.load << " of " << row.limit;
+    EXPECT_FALSE(limited.limits.exceeded(3)) << "a call without conversion comes in";
+  }
+}
+
 TEST(CallLimits, OneCallBelowTheLimitComesIn) {
   Limited limited;
   limited.config.max_sessions = 3;

@@ -28,7 +28,8 @@ struct Agreed {
       SessionParts& parts;
     };
     std::map<std::uint16_t, TransportPlan> all;
-    const PlanInput input{.srtp = parts_.config.srtp, .dtls = parts_.config.dtls};
+    const PlanInput input{
+        .srtp = parts_.config.srtp, .dtls = parts_.config.dtls, .codecs = parts_.config.codecs};
     for (const PlannedTransport& each : plans_of(call_, input, Around(parts_))) {
       TransportPlan plan = *each.plan;
       plan.learning_epoch = 0;

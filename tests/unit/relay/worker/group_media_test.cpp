@@ -26,24 +26,15 @@ Packet with_mid(Packet packet, std::string_view mid) {
   return packet;
 }
 
-std::shared_ptr<const Prompt> prompt() {
-  auto made = std::make_shared<Prompt>();
-  made->type = PayloadType{GroupCall::kAudio};
-  made->packet_octets = 10;
-  made->packet_time = 20ms;
-  made->units = 160;
-  made->payloads.resize(1000, std::byte{'P'});
-  return made;
-}
-
 /// The party of `slot` hears a prompt without an end on its media `media`; nothing = on its first one.
 void start_prompt(GroupCall& call, std::uint32_t slot, std::optional<MediaId> media = {}, Ssrc ssrc = {}) {
   StartPrompt start;
   start.id = {slot, 0};
-  start.prompt = prompt();
-  start.rounds = Prompt::kForEver;
+  start.order.prompt = whole_prompt({}, std::vector<std::byte>(1000, std::byte{'P'}), 10);
+  start.order.type = PayloadType{GroupCall::kAudio};
+  start.order.rounds = Prompt::kForEver;
   start.media = media;
-  start.ssrc = ssrc;
+  start.numbers.ssrc = ssrc;
   call.run(std::move(start));
 }
 

@@ -270,23 +270,14 @@ TEST(WorkerMarks, WhatIsDroppedOnItsWayOutIsSaidOfTheReceiver) {
   EXPECT_EQ(call.worker().totals().drops[static_cast<std::size_t>(DropReason::kNoDestination)].load(), 100u);
 }
 
-std::shared_ptr<const Prompt> prompt() {
-  auto made = std::make_shared<Prompt>();
-  made->type = PayloadType{8};
-  made->units = 960;
-  made->packet_time = 20ms;
-  made->packet_octets = 160;
-  made->payloads.assign(std::size_t{160} * 500, std::byte{0x55});
-  return made;
-}
-
 TEST_P(Marked, WhoHearsAPromptIsNotSentTheOther) {
   MarkedCall call(GetParam());
   call.talk(5s);
   StartPrompt start;
   start.id = {1, 0};
-  start.prompt = prompt();
-  start.ssrc = Ssrc{77};
+  start.order.prompt = whole_prompt({}, std::vector<std::byte>(std::size_t{160} * 500, std::byte{0x55}), 160);
+  start.order.type = PayloadType{8};
+  start.numbers.ssrc = Ssrc{77};
   call.run(std::move(start));
   call.talk(2s);
   const auto total = [&] {

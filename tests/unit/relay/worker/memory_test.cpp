@@ -6,6 +6,7 @@
 
 #include "relay/srtp/backends.hpp"
 #include "relay/worker/worker.hpp"
+#include "tests/support/echo_stage.hpp"
 #include "tests/support/failing_memory.hpp"
 #include "tests/support/srtp_judge.hpp"
 
@@ -100,6 +101,8 @@ struct Kind {
   bool is_proposed = false;
   bool is_early = false;
   std::uint16_t ptime_ms = 0;
+  /// B gets another codec than A sends.
+  bool is_converted = false;
   unsigned ssrcs = 1;
   SrtpSuite suite = SrtpSuite::kAes128Cm80;
   std::string_view backend = "openssl";
@@ -112,6 +115,7 @@ const std::vector<Kind> kKinds = {
     {.name = "with a proposal", .is_contested = true, .is_proposed = true},
     {.name = "before the answer", .is_contested = true, .is_early = true},
     {.name = "another packet time", .ptime_ms = 40},
+    {.name = "another codec", .is_converted = true},
     {.name = "many SSRCs", .ssrcs = 90},
     {.name = "encrypted to plain", .a_has_keys = true},
     {.name = "plain to encrypted", .b_has_keys = true},
@@ -146,6 +150,7 @@ class FailingCall {
                                        std::make_shared<const OwnMedia>(std::vector<OwnMedia::Range>{}),
                                        kind.is_offloaded ? std::make_unique<WillingOffload>() : nullptr);
     worker_->set_flight_mode(FlightMode::kAll);
+    worker_->set_stages(std::make_unique<test::EchoStages>());
     for (std::uint32_t side = 0; side < 2; ++side) {
       InstallTransport command;
       command.id = {side, 0};
@@ -175,6 +180,8 @@ class FailingCall {
     source.sinks[0].via = {1 - side, 0};
     source.sinks[0].to = MediaId{2 - side};
     source.sinks[0].ptime_ms = side == 0 ? kind_.ptime_ms : std::uint16_t{0};
+    if (side == 0 && kind_.is_converted)
+      source.sinks[0].conversion = std::make_shared<const AudioConversion>();
     p->sources = {source};
     if (side == 0 && is_early) p->early_until = Instant::max();
     if (side == 0 && is_proposed) {

@@ -533,6 +533,24 @@ TEST_F(PortTableTest, TheBindingUsedLongestAgoGivesWay) {
   EXPECT_EQ(ports_.bindings(port_), 1u);
 }
 
+TEST_F(PortTableTest, ONE2_ChecksAloneTakeNoPlaceFromAnEndpointThatWasReached) {
+  constexpr std::uint16_t kMost = PortTable::kMaxBindings;
+  ASSERT_TRUE(bind(port_, kAlice, host(10)));
+  // Somebody who has read the password checks from anywhere: the checks push out each other.
+  for (std::uint16_t n = 0; n < 4 * kMost; ++n)
+    EXPECT_TRUE(bind(port_, kAlice, host(11, n), BindingProof::kCheck)) << n;
+  EXPECT_EQ(ports_.find_bound(cookie_, host(10)), alice());
+  EXPECT_EQ(ports_.bindings(port_), kMost);
+  // Where all were reached and are in use, one more check finds no room, and one more answer does.
+  for (std::uint16_t n = 0; n < kMost; ++n) EXPECT_TRUE(bind(port_, kAlice, host(12, n))) << n;
+  EXPECT_FALSE(bind(port_, kAlice, host(13), BindingProof::kCheck));
+  EXPECT_TRUE(bind(port_, kAlice, host(13)));
+  // Once they are silent, a check gets a place again.
+  now_ += PortTable::kInUse;
+  EXPECT_TRUE(bind(port_, kAlice, host(14), BindingProof::kCheck));
+  EXPECT_EQ(ports_.bindings(port_), kMost);
+}
+
 TEST_F(PortTableTest, AFullPortTakesNothingAwayFromOthers) {
   const SharedPortId small = ports_.add_shared({}, 3);
   const std::uint64_t cookie = make_cookie(small);

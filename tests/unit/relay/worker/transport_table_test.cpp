@@ -80,12 +80,12 @@ TEST(TransportEntry, KnowsItsPortsByAddressAndComponent) {
   EXPECT_EQ(one->port({Component::kRtcp, 1}), PortHandle{21});
   EXPECT_EQ(one->port({Component::kRtp, 2}), PortHandle{30});
   EXPECT_FALSE(one->port({Component::kRtp, 3}).is_open());
-  EXPECT_FALSE(one->hears_prompt());
+  EXPECT_FALSE(one->tells_prompt_end());
   Output& output = one->ensure_output(MediaId{1});
   EXPECT_EQ(&one->ensure_output(MediaId{1}), &output) << "made once";
   EXPECT_EQ(one->output_for(MediaId{1}), &output);
   EXPECT_EQ(one->output_for(MediaId{2}), nullptr) << "each media has its own";
-  EXPECT_FALSE(one->hears_prompt());
+  EXPECT_FALSE(one->tells_prompt_end());
 }
 
 }  // namespace

@@ -136,6 +136,18 @@ const Row kStreams[] = {
 #undef FERRY_TO
 INSTANTIATE_TEST_SUITE_P(Transform, StreamsRows, testing::ValuesIn(kStreams), name_of);
 
+TEST(RequestLists, ATransformNamesPairsOfCodecs) {
+  const Request request = parse(
+      R"({"media":[{"codec":[{"input":{"codec":"PCMA","payload type":8,"clock rate":8000,"channels":1},)"
+      R"("output":{"codec":"opus","payload type":96,"clock rate":48000,"channels":2,"format":"stereo=1"}}],)"
+      R"("destination":{"family":"IP4","address":"192.0.2.1","port":4000}}]})");
+  ASSERT_EQ(request.streams.members.size(), 1u);
+  ASSERT_EQ(request.streams.members[0].codecs.size(), 1u);
+  const WishedStream::Pair& pair = request.streams.members[0].codecs[0];
+  EXPECT_EQ(pair.input, (WishedCodec{PayloadType{8}, {"PCMA", 8000, 1, ""}}));
+  EXPECT_EQ(pair.output, (WishedCodec{PayloadType{96}, {"opus", 48000, 2, "stereo=1"}}));
+}
+
 TEST(RequestLists, ALaterValueReplacesTheOneBefore) {
   const Request request =
       parse(R"({"media":[{"type":"audio"},{"type":"video"}],"medias":[{"type":"image"}]})");

@@ -44,6 +44,7 @@ TEST(PacketChanges, APacketForAPlainSinkStaysAsItIs) {
     const bool is_rtcp = each.size() != test::rtp('A', 1, 1).size();
     Packet packet = each;
     const PacketChanges changes(sink, packet, &entry, is_rtcp, !is_rtcp);
+    EXPECT_FALSE(PacketChanges::are_possible(sink, is_rtcp));
     EXPECT_FALSE(changes.any());
     EXPECT_EQ(changes.apply(packet), each.size());
     EXPECT_EQ(packet, each);
@@ -62,6 +63,33 @@ TEST(PacketChanges, SilenceTakesThePlaceOfThePayloadAlone) {
   EXPECT_TRUE(std::equal(packet.begin(), packet.begin() + kRtpFixedHeaderSize, before.begin()));
   EXPECT_TRUE(std::all_of(packet.begin() + kRtpFixedHeaderSize, packet.end(),
                           [](std::byte each) { return each == std::byte{0xd5}; }));
+}
+
+TEST(PacketChanges, ATypeThatTheReceiverKnowsByAnotherNumberIsRenumberedAlone) {
+  auto numbers = std::make_shared<TypeRenumbering>();
+  numbers->to[8] = 118;
+  Sink sink;
+  sink.renumbering = numbers;
+  const struct {
+    std::string what;
+    int first_octets[2];
+    bool is_rtcp;
+    int becomes;
+  } rows[] = {{"a type of the table", {0x80, 8}, false, 118},
+              {"the marker stays", {0x80, 0x80 | 8}, false, 0x80 | 118},
+              {"a type that stays", {0x80, 9}, false, 9},
+              {"RTCP", {0x80, 200}, true, 200}};
+  for (const auto& row : rows) {
+    Packet packet = row.is_rtcp ? test::sender_report(1, 1) : test::rtp('A', 1, 1);
+    packet[1] = static_cast<std::byte>(row.first_octets[1]);
+    Packet wanted = packet;
+    wanted[1] = static_cast<std::byte>(row.becomes);
+    const PacketChanges changes(sink, packet, nullptr, row.is_rtcp, !row.is_rtcp);
+    EXPECT_EQ(PacketChanges::are_possible(sink, row.is_rtcp), !row.is_rtcp) << row.what;
+    EXPECT_EQ(changes.any(), wanted != packet) << row.what;
+    EXPECT_EQ(changes.apply(packet), packet.size()) << row.what;
+    EXPECT_EQ(packet, wanted) << row.what;
+  }
 }
 
 TEST(PacketChanges, WhatHasNoPayloadToSilenceIsLeft) {

@@ -43,7 +43,10 @@ struct Party {
   Ssrc ssrc;
   SeqNo sequence{1000};
   std::uint32_t timestamp = 50'000;
+  /// A stage hears it, if there is one.
+  bool is_converted = true;
 };
+const std::shared_ptr<const AudioConversion> kConversion = std::make_shared<const AudioConversion>();
 
 class OutputTest : public testing::Test {
  protected:
@@ -71,20 +74,19 @@ class OutputTest : public testing::Test {
     if (output.is_plain()) return DropReason::kNone;
     return output.on_packet({.from = party.key,
                              .rtp = rtp,
-                             .conversion = nullptr,
+                             .conversion = output.has_stage() && party.is_converted ? kConversion : nullptr,
                              .ptime_ms = ptime,
                              .clock_rate_hz = 8000,
                              .restarts = std::exchange(restarts, false)},
                             receiver.now, receiver);
   }
-  static std::shared_ptr<const Prompt> prompt_of(unsigned packets) {
-    Prompt prompt;
-    prompt.payloads.resize(packets * 160);
-    prompt.type = PayloadType{8};
-    prompt.packet_octets = 160;
-    prompt.packet_time = 20ms;
-    prompt.units = 160;
-    return std::make_shared<const Prompt>(prompt);
+  /// A prompt of PCMA in packets of 20 ms, and how often it is played.
+  static PromptOrder prompt_of(unsigned packets, std::int64_t rounds = 1) {
+    PromptOrder order;
+    order.prompt = whole_prompt({}, std::vector<std::byte>(std::size_t{packets} * 160), 160);
+    order.type = PayloadType{8};
+    order.rounds = rounds;
+    return order;
   }
   /// One SSRC, numbers that rise by one, and time stamps that go with the time. DTMF has one time stamp for
   /// all packets of an event, so it is left out of the last rule.
@@ -123,7 +125,7 @@ TEST_F(OutputTest, IsPlainUntilItMakesSomething) {
   pass(100ms, {&a});
   EXPECT_TRUE(receiver.heard.empty());
   output.begin(Ssrc{7}, SeqNo{1}, 0);
-  output.start_prompt(prompt_of(3), 1, receiver.now);
+  output.start_prompt(prompt_of(3), receiver.now);
   EXPECT_FALSE(output.is_plain());
   pass(100ms, {&a});
   EXPECT_EQ(ended, 1u);
@@ -148,7 +150,7 @@ TEST_F(OutputTest, SSR2_APromptOverRepacketizedMediaKeepsOneSsrcAndOneTimeline) 
   output.make_media();
   pass(200ms, {&a}, 40);
   output.begin(Ssrc{7}, SeqNo{1}, 0);
-  output.start_prompt(prompt_of(10), 1, receiver.now);
+  output.start_prompt(prompt_of(10), receiver.now);
   pass(100ms, {&a}, 40);
   EXPECT_EQ(last, DropReason::kPromptPlaying);
   pass(500ms, {&a}, 40);
@@ -163,7 +165,7 @@ TEST_F(OutputTest, SSR2_WhatWaitedBeforeAPromptIsNotHeardBehindIt) {
   output.make_media();
   pass(220ms, {&a}, 40);  // half a packet waits
   const std::size_t before = receiver.heard.size();
-  output.start_prompt(prompt_of(500), 1, receiver.now);
+  output.start_prompt(prompt_of(500), receiver.now);
   pass(10s, {&a}, 40);
   pass(400ms, {&a}, 40);
   ASSERT_GT(receiver.heard.size(), before + 500);
@@ -210,11 +212,11 @@ TEST_F(OutputTest, SRT9_APromptUnderASharedKeyDoesNotUseTheSsrcOfTheSender) {
   output.make_media();
   pass(100ms, {&a}, 20);
   output.begin(Ssrc{7}, SeqNo{1}, 0, true);
-  output.start_prompt(prompt_of(2), 1, receiver.now);
+  output.start_prompt(prompt_of(2), receiver.now);
   pass(100ms);
   EXPECT_EQ(receiver.heard.back().place.ssrc, Ssrc{7});
   output.begin(Ssrc{8}, SeqNo{1}, 0, true);
-  output.start_prompt(prompt_of(2), 1, receiver.now);
+  output.start_prompt(prompt_of(2), receiver.now);
   pass(100ms);
   EXPECT_EQ(receiver.heard.back().place.ssrc, Ssrc{7}) << "its own stream goes on";
 }
@@ -230,7 +232,7 @@ TEST_F(OutputTest, LAT12_DtmfIsNotSentWhereNothingMayBeSent) {
 
 TEST_F(OutputTest, SSR2_MediaThatIsRemadeBehindAPromptGoesOnWithThePromptsStream) {
   output.begin(Ssrc{7}, SeqNo{1}, 0);
-  output.start_prompt(prompt_of(5), 1, receiver.now);
+  output.start_prompt(prompt_of(5), receiver.now);
   pass(200ms);
   output.make_media();
   pass(200ms, {&a}, 20);
@@ -246,7 +248,7 @@ TEST_F(OutputTest, ASenderThatBeginsANewSsrcIsFollowedUntilTheRelayHasSpoken) {
   pass(20ms, {&a}, 20);
   EXPECT_EQ(receiver.heard.back().place.ssrc, Ssrc{0xaa}) << "the sender's own stream, so its own numbers";
   EXPECT_EQ(receiver.heard.back().place.timestamp, 7u);
-  output.start_prompt(prompt_of(1), 1, receiver.now);
+  output.start_prompt(prompt_of(1), receiver.now);
   pass(40ms);
   const auto first = receiver.heard.size() - 1;
   a.ssrc = Ssrc{0xaaa};
@@ -336,6 +338,8 @@ class Double final : public OutputStage {
     out.take({PayloadType{13}, false, 800, kNoise});
     due_ = now + 100ms;
   }
+  [[nodiscard]] DropReason refusal() const noexcept override { return refuses; }
+  DropReason refuses = DropReason::kNone;
 
  private:
   std::optional<Instant> due_;
@@ -351,7 +355,7 @@ TEST_F(OutputTest, SSR2_AStageIsSwitchedOnAndOffInMidCallWithoutAJump) {
   EXPECT_EQ(receiver.heard.back().type, 9u);
   pass(300ms);
   EXPECT_EQ(receiver.heard.back().type, 13u) << "a stage makes packets when they are due, too";
-  output.start_prompt(prompt_of(5), 1, receiver.now);
+  output.start_prompt(prompt_of(5), receiver.now);
   pass(120ms, {&a});
   output.set_stage(nullptr);
   pass(100ms, {&a});
@@ -360,9 +364,82 @@ TEST_F(OutputTest, SSR2_AStageIsSwitchedOnAndOffInMidCallWithoutAJump) {
   expect_one_stream(800);
 }
 
+TEST_F(OutputTest, AConversionWithoutAStageIsRefused) {
+  output.set_stage(std::make_unique<Double>(), 5);
+  EXPECT_TRUE(output.has_stage(5));
+  EXPECT_FALSE(output.has_stage(6));
+  output.end_stage();
+  EXPECT_FALSE(output.has_stage(5));
+  RtpView rtp;
+  EXPECT_EQ(output.on_packet({.from = kA, .rtp = rtp, .conversion = kConversion}, receiver.now, receiver),
+            DropReason::kNotConverted);
+}
+
+TEST_F(OutputTest, WhatAStageRefusesIsNotCounted) {
+  auto stage = std::make_unique<Double>();
+  stage->refuses = DropReason::kMediaOverload;
+  output.set_stage(std::move(stage));
+  pass(40ms, {&a});
+  EXPECT_EQ(last, DropReason::kMediaOverload);
+  EXPECT_EQ(output.media_in(), 0u);
+  EXPECT_FALSE(output.is_heard_by_stage(kA));
+}
+
+TEST_F(OutputTest, SSR2_ASourceWithoutAConversionTakesTurnsWithThoseOfTheStage) {
+  b.is_converted = false;
+  output.set_stage(std::make_unique<Double>());
+  pass(100ms, {&a});
+  EXPECT_TRUE(output.is_heard_by_stage(kA));
+  EXPECT_EQ(send(b, 0), DropReason::kOtherSpeaks) << "A has the floor";
+  pass(240ms);
+  pass(100ms, {&b});
+  EXPECT_EQ(last, DropReason::kNone);
+  EXPECT_FALSE(output.is_heard_by_stage(kA));
+  EXPECT_EQ(receiver.heard.back().type, 0u);
+  EXPECT_EQ(send(a, 0), DropReason::kOtherSpeaks) << "B has it";
+  pass(240ms);
+  pass(60ms, {&a});
+  EXPECT_EQ(receiver.heard.back().type, 9u);
+  expect_one_stream(2000);
+}
+
+TEST_F(OutputTest, SSR2_TheClockOfWhatAStageMakesCountsThePauseBefore) {
+  /// Opus: a clock of 48 kHz.
+  class Fast final : public OutputStage {
+   public:
+    void hear(std::uint64_t, const std::shared_ptr<const AudioConversion>&, const RtpView& rtp, Instant,
+              MadePackets& out) noexcept override {
+      out.take({PayloadType{111}, false, 960, rtp.payload, 48'000});
+    }
+    [[nodiscard]] std::optional<Instant> due() const noexcept override { return std::nullopt; }
+    void drive(Instant, MadePackets&) noexcept override {}
+  };
+  output.take_over(a.ssrc, SeqNo{7}, 1000, receiver.now);
+  output.set_stage(std::make_unique<Fast>());
+  pass(40ms, {&a});
+  ASSERT_EQ(receiver.heard.size(), 2u);
+  EXPECT_EQ(receiver.heard[0].place.sequence, SeqNo{8});
+  EXPECT_EQ(receiver.heard[0].place.timestamp, 1000u + 960u);
+  EXPECT_TRUE(receiver.heard[0].place.marker) << "another codec begins";
+  EXPECT_EQ(receiver.heard[1].place.timestamp, 1000u + 1920u);
+  EXPECT_FALSE(receiver.heard[1].place.marker);
+}
+
+TEST_F(OutputTest, WhatAStageMadeElsewhereIsPlacedUnlessAPromptPlays) {
+  output.set_stage(std::make_unique<Double>());
+  pass(20ms, {&a});
+  static constexpr std::array<std::byte, 3> kPayload{};
+  const MadePacket made{PayloadType{9}, false, 160, kPayload};
+  EXPECT_EQ(output.place_made(made, receiver.now, receiver), DropReason::kNone);
+  EXPECT_EQ(receiver.heard.back().octets, 3u);
+  EXPECT_EQ(receiver.heard.back().maker, Maker::kStage);
+  output.start_prompt(prompt_of(3), 1, receiver.now);
+  EXPECT_EQ(output.place_made(made, receiver.now, receiver), DropReason::kPromptPlaying);
+}
+
 TEST_F(OutputTest, APromptWaitsForAnAddressAndMakesUpForNothing) {
   output.begin(Ssrc{7}, SeqNo{1}, 40);
-  output.start_prompt(prompt_of(4), 2, receiver.now);
+  output.start_prompt(prompt_of(4, 2), receiver.now);
   has_address = false;
   pass(200ms);
   EXPECT_TRUE(receiver.heard.empty());
@@ -378,13 +455,61 @@ TEST_F(OutputTest, APromptWaitsForAnAddressAndMakesUpForNothing) {
 TEST_F(OutputTest, WhatCouldNotBeSentIsNotCounted) {
   receiver.takes = false;
   output.begin(Ssrc{7}, SeqNo{1}, 40);
-  output.start_prompt(prompt_of(4), 1, receiver.now);
+  output.start_prompt(prompt_of(4), receiver.now);
   pass(100ms);
   output.make_media();
   pass(100ms, {&a}, 20);
   EXPECT_EQ(output.played(), 0u);
   EXPECT_EQ(output.media_out(), 0u);
   EXPECT_EQ(output.media_in(), 5u);
+}
+
+TEST_F(OutputTest, SSR2_PromptCallPromptIsOneStreamWithAMarkerAtEachChange) {
+  output.begin(Ssrc{7}, SeqNo{1}, 1000);
+  output.make_media();
+  output.start_prompt(prompt_of(10), receiver.now);
+  pass(220ms);
+  pass(200ms, {&a});
+  output.start_prompt(prompt_of(5), receiver.now);
+  pass(400ms, {&a});
+  expect_one_stream();
+  Maker before = Maker::kStage;
+  for (const Heard& each : receiver.heard) {
+    EXPECT_EQ(each.place.marker, each.maker != before);
+    before = each.maker;
+  }
+  EXPECT_EQ(output.played(), 15u);
+}
+
+TEST_F(OutputTest, DigitsKeepTheirPauseInWhichThePartyIsHeard) {
+  output.take_over(a.ssrc, SeqNo{999}, a.timestamp - 160, receiver.now - 20ms);
+  const DigitOrder digit{.event = 5, .length = 100ms, .type = PayloadType{101}, .pause = 200ms};
+  EXPECT_TRUE(output.send_digit(digit, receiver.now));
+  EXPECT_TRUE(output.send_digit(digit, receiver.now));
+  pass(500ms, {&a});
+  std::vector<Instant> begins;
+  for (const Heard& each : receiver.heard) {
+    if (each.maker == Maker::kDigit && each.place.marker) begins.push_back(each.at);
+  }
+  ASSERT_EQ(begins.size(), 2u);
+  EXPECT_EQ(begins[1] - begins[0], 300ms);
+  EXPECT_GT(heard_of(Maker::kMedia), 8u);
+  expect_one_stream();
+}
+
+TEST_F(OutputTest, ADigitCanBeSound) {
+  output.take_over(a.ssrc, SeqNo{999}, a.timestamp - 160, receiver.now - 20ms);
+  DigitOrder digit{.event = 5, .type = PayloadType{8}};
+  digit.tone = prompt_of(6).prompt;
+  digit.pause = 60ms;
+  EXPECT_TRUE(output.send_digit(digit, receiver.now));
+  EXPECT_TRUE(output.send_digit(digit, receiver.now));
+  EXPECT_TRUE(output.hears_nobody());
+  pass(600ms, {&a});
+  EXPECT_EQ(heard_of(Maker::kDigit), 12u);
+  EXPECT_EQ(output.played(), 0u) << "no prompt";
+  EXPECT_FALSE(output.hears_nobody());
+  expect_one_stream();
 }
 
 // Whatever is switched on and off, and whoever speaks: one SSRC, and numbers that rise by one.
@@ -396,7 +521,7 @@ RC_GTEST_FIXTURE_PROP(OutputTest, SSR2_AnyOrderOfOrdersMakesOneStream, ()) {
   for (const int order : orders) {
     switch (order) {
       case 0:
-        output.start_prompt(prompt_of(3), 2, receiver.now);
+        output.start_prompt(prompt_of(3, 2), receiver.now);
         break;
       case 1:
         output.stop_prompt();

@@ -1,0 +1,240 @@
+// The stage of transcoding.
+//
+// Two paths make packets. `LawPath` translates one law of G.711 into the other, and cannot do anything else.
+// `SpeechPath` can do everything, at the cost of a decoder and an encoder. A conversion begins with the first
+// if nothing of it needs the second, and goes over to the second with the first packet that does. Wherever
+// the maker of packets changes, the timeline goes on by the time that has passed since the last one left.
+#include "codecs/transcode/transcoder.hpp"
+
+#include "codecs/transcode/sample_time.hpp"
+
+#include <algorithm>
+#include <new>
+
+namespace ferry {
+
+class Transcoder::Outlet final : public MadePackets {
+ public:
+  Outlet(Transcoder& owner, Instant now, MadePackets& out) : owner_(owner), now_(now), out_(out) {}
+  void take(const MadePacket& packet) noexcept override {
+    // The packets of a press have the timestamp of its beginning: time is measured from there.
+    if (packet.units != 0 || owner_.sent_at_ == Instant{}) owner_.sent_at_ = now_;
+    out_.take(packet);
+  }
+
+ private:
+  Transcoder& owner_;
+  Instant now_;
+  MadePackets& out_;
+};
+
+/// Speech leaves behind the packets of the press before it.
+class Transcoder::BehindEvents final : public MadePackets {
+ public:
+  BehindEvents(Transcoder& owner, MadePackets& out) : owner_(owner), out_(out) {}
+  void take(const MadePacket& packet) noexcept override {
+    owner_.events_.flush(owner_.speech_.encoder(), out_);
+    out_.take(packet);
+  }
+
+ private:
+  Transcoder& owner_;
+  MadePackets& out_;
+};
+
+Transcoder::Transcoder() : law_(figures_), speech_(figures_) {}
+
+bool Transcoder::has_floor(std::uint64_t from, Instant now) noexcept {
+  const bool is_first = spoke_at_ == Instant{};
+  if (!is_first && from != speaker_) {
+    if (now - spoke_at_ < kFloor) return false;
+    speech_.change_source();
+  }
+  speaker_ = from;
+  spoke_at_ = now;
+  return true;
+}
+
+std::uint32_t Transcoder::elapsed(Instant now, std::uint32_t clock_hz) const noexcept {
+  if (sent_at_ == Instant{}) return 0;
+  const Duration least = std::chrono::milliseconds(conversion_ ? conversion_->ptime_ms : 20);
+  return static_cast<std::uint32_t>(units_in(std::max<Duration>(now - sent_at_, least), clock_hz));
+}
+
+void Transcoder::change_path(bool by_law, Instant now) {
+  by_law_ = by_law;
+  if (by_law) {
+    law_.configure(conversion_);
+    law_.restart();
+    law_.go_on_after(elapsed(now, conversion_->format.clock_rate_hz));
+    return;
+  }
+  speech_.change_source();
+  if (speech_.configure(conversion_)) speech_.go_on_after(elapsed(now, conversion_->format.clock_rate_hz));
+}
+
+void Transcoder::take_on(const std::shared_ptr<const AudioConversion>& conversion, Instant now) {
+  if (conversion == conversion_) return;
+  const auto former = std::exchange(conversion_, conversion);
+  // Equal ones may be two objects.
+  if (former && *former == *conversion) {
+    if (by_law_) law_.configure(conversion);
+    if (!by_law_) speech_.configure(conversion);
+    return;
+  }
+  presses_ = {};
+  events_ = {};
+  found_at_ = {};
+  change_path(translates_only(*conversion), now);
+}
+
+void Transcoder::hear_packet(const RtpView& rtp, Instant now, MadePackets& out) {
+  const auto input = std::ranges::find(conversion_->inputs, rtp.payload_type, &AudioInput::type);
+  if (input == conversion_->inputs.end()) {
+    ++figures_.unknown_type;
+    return;
+  }
+  if (by_law_ && !law_.takes(rtp, *input)) change_path(false, now);
+  if (by_law_) {
+    law_.hear(rtp, *input, now, out);
+    return;
+  }
+  if (!speech_.is_ready()) {
+    ++figures_.no_encoder;
+    return;
+  }
+  if (input->kind == AudioInput::Kind::kEvents) {
+    speech_.add_other(rtp, now);
+    const std::uint32_t clock_hz = input->format.clock_rate_hz;
+    if (const auto news = presses_.hear(rtp, clock_hz == 0 ? 8000 : clock_hz, now)) tell(*news, now, out);
+  } else {
+    speech_.add(rtp, *input, now);
+  }
+  run_speech(now, out);
+}
+
+void Transcoder::begin_press(std::uint8_t event, std::uint8_t volume, std::int64_t position) {
+  ++figures_.digits;
+  press_position_ = position;
+  events_.begin(*conversion_->events, event, volume, position);
+}
+
+void Transcoder::end_press(Duration length, Instant now, MadePackets& out) {
+  if (!events_.is_open()) return;
+  events_.end(length, speech_.encoder(), now, out);
+  speech_.resume(press_position_ + units_in(length, speech_.encoder().rate_hz()));
+}
+
+void Transcoder::tell(const EventSource::News& news, Instant now, MadePackets& out) {
+  if (conversion_->events) {
+    if (news.ends_former) {
+      // Nothing said how long it was: until now.
+      events_.end(Duration{0}, speech_.encoder(), now, out);
+    }
+    if (news.begins) {
+      events_.flush(speech_.encoder(), out);
+      // Its first packet says how long the key is down already.
+      begin_press(news.event, news.volume, speech_.interrupt(now - news.length));
+    }
+    if (news.ends)
+      end_press(news.length, now, out);
+    else
+      events_.go_on(news.length, speech_.encoder(), out);
+    return;
+  }
+  // Flash and others have no tone.
+  if (news.event >= kDigits) return;
+  if (news.begins) {
+    ++figures_.digits;
+    speech_.begin_tone(news.event, news.volume, now);
+  }
+  speech_.go_on_tone(news.length, news.ends);
+}
+
+void Transcoder::follow_tones(Instant now, MadePackets& out) {
+  while (const auto news = speech_.take_tone_news()) {
+    if (!conversion_->events) {
+      // Nothing can be told of it.
+    } else if (news->change.begins) {
+      events_.flush(speech_.encoder(), out);
+      const std::int64_t from = std::max(news->position, speech_.interrupt(now));
+      begin_press(news->change.event, news->change.volume, from);
+      found_at_ = now - DigitDetector::kLatency;
+      events_.go_on(DigitDetector::kLatency, speech_.encoder(), out);
+      next_update_ = now + EventPackets::kInterval;
+    } else if (found_at_ != Instant{}) {
+      end_press(news->change.length, now, out);
+      found_at_ = {};
+    }
+    speech_.run(now, out);
+  }
+  if (found_at_ == Instant{}) return;
+  if (now - spoke_at_ > EventSource::kNoUpdate) {
+    // Whoever pressed the key has fallen silent, with the key down.
+    end_press(now - found_at_, now, out);
+    found_at_ = {};
+    return;
+  }
+  while (next_update_ <= now) {
+    events_.go_on(next_update_ - found_at_, speech_.encoder(), out);
+    next_update_ += EventPackets::kInterval;
+  }
+}
+
+void Transcoder::run_speech(Instant now, MadePackets& out) {
+  if (const auto news = presses_.expire(now)) tell(*news, now, out);
+  BehindEvents behind(*this, out);
+  speech_.run(now, behind);
+  follow_tones(now, behind);
+  events_.run(now, speech_.encoder(), out);
+}
+
+void Transcoder::hear(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion,
+                      const RtpView& rtp, Instant now, MadePackets& out) noexcept {
+  if (!conversion) return;
+  try {
+    ++figures_.packets_in;
+    if (!has_floor(from, now)) {
+      ++figures_.other_speaks;
+      return;
+    }
+    take_on(conversion, now);
+    Outlet outlet(*this, now, out);
+    hear_packet(rtp, now, outlet);
+  } catch (const std::bad_alloc&) {
+    ++figures_.no_encoder;
+  }
+}
+
+std::optional<Instant> Transcoder::due() const noexcept {
+  if (by_law_) return law_.due();
+  std::optional<Instant> first = speech_.due();
+  const auto consider = [&](std::optional<Instant> other) {
+    if (other && (!first || *other < *first)) first = other;
+  };
+  consider(presses_.due());
+  consider(events_.due());
+  if (found_at_ != Instant{}) consider(next_update_);
+  return first;
+}
+
+void Transcoder::drive(Instant now, MadePackets& out) noexcept {
+  if (!conversion_) return;
+  try {
+    Outlet outlet(*this, now, out);
+    if (by_law_)
+      law_.run(now, outlet);
+    else
+      run_speech(now, outlet);
+  } catch (const std::bad_alloc&) {
+    ++figures_.no_encoder;
+  }
+}
+
+void Transcoder::on_feedback(const EncoderFeedback& feedback) noexcept {
+  if (!by_law_) speech_.encoder().on_feedback(feedback);
+}
+
+std::unique_ptr<OutputStage> make_transcoder() { return std::make_unique<Transcoder>(); }
+
+}  // namespace ferry

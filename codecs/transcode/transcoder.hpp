@@ -1,0 +1,90 @@
+// Makes what one receiver hears of what its sources send in other codecs.
+#pragma once
+
+#include "codecs/transcode/event_packets.hpp"
+#include "codecs/transcode/event_source.hpp"
+#include "codecs/transcode/figures.hpp"
+#include "codecs/transcode/law_path.hpp"
+#include "codecs/transcode/speech_path.hpp"
+#include "relay/core/output/stage.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+namespace ferry {
+
+/// The stage of transcoding: packets of sources with their `AudioConversion` become packets of the receiver's
+/// codec, on one timeline. Codecs are made when sound flows. Sans-IO: time comes from the caller. One thread
+/// uses it; the first packets allocate, later ones do not.
+///
+/// Several sources: who speaks has the floor, and the others are not heard until it has been silent for
+/// `kFloor`.
+class Transcoder final : public OutputStage {
+ public:
+  /// A source that has sent nothing for so long gives way to another one.
+  static constexpr Duration kFloor = std::chrono::milliseconds(200);
+
+  Transcoder();
+
+  void hear(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion, const RtpView& rtp,
+            Instant now, MadePackets& out) noexcept override;
+  [[nodiscard]] std::optional<Instant> due() const noexcept override;
+  void drive(Instant now, MadePackets& out) noexcept override;
+
+  /// What is heard of the receiver: what its payloads ask for (CMR) and what its RTCP says.
+  void on_feedback(const EncoderFeedback& feedback) noexcept;
+  /// The mode that the source which is heard asks for in its payloads (RFC 4867 §4.3.1). It is for the stage
+  /// whose receiver is that source.
+  [[nodiscard]] std::optional<std::uint8_t> requested_mode() const noexcept {
+    return speech_.source().requested_mode();
+  }
+  [[nodiscard]] const TranscodeFigures& figures() const noexcept { return figures_; }
+
+ private:
+  /// Passes packets on and remembers when the last one left.
+  class Outlet;
+  class BehindEvents;
+  /// True if this source may be heard now. A mixer would stand here.
+  [[nodiscard]] bool has_floor(std::uint64_t from, Instant now) noexcept;
+  /// Takes on what signalling has changed.
+  void take_on(const std::shared_ptr<const AudioConversion>& conversion, Instant now);
+  /// Lets another path make the packets from now on.
+  void change_path(bool by_law, Instant now);
+  void hear_packet(const RtpView& rtp, Instant now, MadePackets& out);
+  /// Lets the receiver hear what became of a press of the source: as an event or as a tone.
+  void tell(const EventSource::News& news, Instant now, MadePackets& out);
+  void begin_press(std::uint8_t event, std::uint8_t volume, std::int64_t position);
+  void end_press(Duration length, Instant now, MadePackets& out);
+  /// Tones in the source's speech become events.
+  void follow_tones(Instant now, MadePackets& out);
+  /// Everything of `speech_` that is due.
+  void run_speech(Instant now, MadePackets& out);
+  /// Clock units that have passed since the last packet left, in a clock; at least its length.
+  [[nodiscard]] std::uint32_t elapsed(Instant now, std::uint32_t clock_hz) const noexcept;
+
+  TranscodeFigures figures_;
+  /// Null before the first packet.
+  std::shared_ptr<const AudioConversion> conversion_;
+  LawPath law_;
+  SpeechPath speech_;
+  EventSource presses_;
+  EventPackets events_;
+  /// Position of the press that is sent; when its tone was found in the speech, if it was: then it is
+  /// measured by the clock on the wall.
+  std::int64_t press_position_ = 0;
+  Instant found_at_{};
+  Instant next_update_{};
+  /// True: `law_` makes the packets; else `speech_` does.
+  bool by_law_ = false;
+  std::uint64_t speaker_ = 0;
+  /// When it sent last. Unset: nobody was heard yet.
+  Instant spoke_at_{};
+  /// When the last packet left that did not have the timestamp of the one before. Unset: none did.
+  Instant sent_at_{};
+};
+
+/// A stage for one receiver. Throws std::bad_alloc.
+[[nodiscard]] std::unique_ptr<OutputStage> make_transcoder();
+
+}  // namespace ferry

@@ -1,0 +1,102 @@
+#include "control/protocol/ng/request_sounds.hpp"
+
+#include "control/protocol/ng/request_words.hpp"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+namespace ferry::ng::words {
+
+namespace {
+
+void name_sound(std::optional<SoundName>& sound, SoundName::Kind kind, std::string text) {
+  if (!sound || kind <= sound->kind) sound = SoundName{kind, std::move(text)};
+}
+
+/// Nothing if this is no base64 (RFC 4648 §4), or empty.
+std::optional<std::string> from_base64(std::string_view text) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string octets;
+  octets.reserve(text.size() / 4 * 3);
+  std::uint32_t bits = 0;
+  unsigned count = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\r' || text[i] == '\n') continue;
+    if (text[i] == '=') {
+      if (text.find_first_not_of("=\r\n", i) != std::string_view::npos) return std::nullopt;
+      break;
+    }
+    const auto digit = kDigits.find(text[i]);
+    if (digit == std::string_view::npos) return std::nullopt;
+    bits = (bits << 6 | static_cast<std::uint32_t>(digit)) & 0xffffff;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      octets.push_back(static_cast<char>(bits >> count & 0xff));
+    }
+  }
+  return octets.empty() ? std::nullopt : std::optional(std::move(octets));
+}
+
+}  // namespace
+
+void sound_file(std::optional<SoundName>& sound, const Value& value) {
+  if (const auto* text = value.string(); text != nullptr && !text->empty())
+    name_sound(sound, SoundName::Kind::kFile, *text);
+}
+
+void sound_content(std::optional<SoundName>& sound, const Value& value) {
+  if (const auto* text = value.string(); text != nullptr && !text->empty())
+    name_sound(sound, SoundName::Kind::kContent, *text);
+}
+
+void sound_base64(std::optional<SoundName>& sound, const Value& value) {
+  const auto* text = value.string();
+  if (text == nullptr) return;
+  if (auto octets = from_base64(*text)) name_sound(sound, SoundName::Kind::kContent, std::move(*octets));
+}
+
+void sound_number(std::optional<SoundName>& sound, const Value& value) {
+  if (const auto number = value.as_integer(true); number && *number >= 0)
+    name_sound(sound, SoundName::Kind::kNumber, std::to_string(*number));
+}
+
+void sound_tone(std::optional<SoundName>& sound, const Value& value) {
+  if (const auto* text = value.string(); text != nullptr && !text->empty())
+    name_sound(sound, SoundName::Kind::kTone, *text);
+}
+
+void hold_music(Request& request, const Value& value) {
+  const Dict* dict = value.dict();
+  if (dict == nullptr) return;
+  HoldMusicWish& wish = request.hold_music.emplace();
+  for (const auto& [key, member] : *dict) {
+    const std::string name = normalise(key);
+    const std::string word = member.string() != nullptr ? normalise(*member.string()) : std::string();
+    if (name == "file") sound_file(wish.sound, member);
+    if (name == "blob") sound_content(wish.sound, member);
+    if (name == "blob64") sound_base64(wish.sound, member);
+    if (name == "db-id") sound_number(wish.sound, member);
+    if (name == "tone") sound_tone(wish.sound, member);
+    if (name == "mode" && word == "sendrecv") wish.shown = HoldMusicWish::Shown::kSendReceive;
+    if (name == "mode" && word == "reflect") wish.shown = HoldMusicWish::Shown::kReflected;
+    if (name == "connection") wish.shows_zero_address = word == "zero";
+  }
+}
+
+std::optional<std::uint8_t> digit_of(const Value& value) {
+  constexpr std::string_view kKeys = "0123456789*#ABCD";
+  if (const auto* text = value.string(); text != nullptr && text->size() == 1) {
+    const char key = text->front() >= 'a' && text->front() <= 'd'
+                         ? static_cast<char>(text->front() - 'a' + 'A')
+                         : text->front();
+    const auto place = kKeys.find(key);
+    return place == std::string_view::npos ? std::nullopt : std::optional(static_cast<std::uint8_t>(place));
+  }
+  const auto number = value.as_integer();
+  if (!number || *number < 0 || *number >= static_cast<std::int64_t>(kKeys.size())) return std::nullopt;
+  return static_cast<std::uint8_t>(*number);
+}
+
+}  // namespace ferry::ng::words

@@ -1,0 +1,24 @@
+// Keys about sounds and digits: what is played, music on hold (docs/reference/ng.md#playback).
+#pragma once
+
+#include "control/request/request.hpp"
+#include "control/value/value.hpp"
+
+#include <cstdint>
+#include <optional>
+
+namespace ferry::ng::words {
+
+// Each names a sound in its own way. A file counts more than a content, that more than a number, and a tone
+// least. A value that cannot be read names nothing.
+void sound_file(std::optional<SoundName>& sound, const Value& value);
+void sound_content(std::optional<SoundName>& sound, const Value& value);
+void sound_base64(std::optional<SoundName>& sound, const Value& value);
+void sound_number(std::optional<SoundName>& sound, const Value& value);
+void sound_tone(std::optional<SoundName>& sound, const Value& value);
+/// The dictionary `moh`.
+void hold_music(Request& request, const Value& value);
+/// A key of a phone: 0 to 15, or one of `0` to `9`, `*`, `#`, `A` to `D`. Nothing for anything else.
+[[nodiscard]] std::optional<std::uint8_t> digit_of(const Value& value);
+
+}  // namespace ferry::ng::words

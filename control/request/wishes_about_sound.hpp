@@ -1,0 +1,46 @@
+// Wishes about sounds: what is played, and how (docs/reference/ng.md#playback). Plain values.
+#pragma once
+
+#include "relay/core/audio/sound_library.hpp"
+
+#include <cstdint>
+#include <optional>
+
+namespace ferry {
+
+/// Key `moh`: music on hold.
+struct HoldMusicWish {
+  /// The direction that the party on the far side is shown while it hears the music: that it does not send,
+  /// that it sends, or what the party on hold has said.
+  enum class Shown : std::uint8_t { kSendOnly, kSendReceive, kReflected };
+  /// What is played. Nothing = the wish names nothing that can be played.
+  std::optional<SoundName> sound;
+  Shown shown = Shown::kSendOnly;
+  /// True if the party on the far side is shown the unspecified address meanwhile (`connection` = `zero`).
+  bool shows_zero_address = false;
+};
+
+/// `play media`: what, how often, from where.
+struct PlayWish {
+  /// Nothing = the request names nothing.
+  std::optional<SoundName> sound;
+  /// How often. Unset = once; a tone until it is stopped.
+  std::optional<std::int64_t> times;
+  /// It ends after so many ms, whatever `times`. Unset or 0 = no bound.
+  std::optional<std::int64_t> longest_ms;
+  /// The sample of the sound that it begins at.
+  std::int64_t from_sample = 0;
+};
+
+/// `play DTMF`: which digit, how long, how loud.
+struct DigitWish {
+  /// 0 to 15 as in RFC 4733. Unset = the request names none, or none of them.
+  std::optional<std::uint8_t> event;
+  /// Length and the pause behind it in ms. Unset = 250 and 100.
+  std::optional<std::int64_t> length_ms;
+  std::optional<std::int64_t> pause_ms;
+  /// Level in dB; a positive one counts as negative. Unset = -8.
+  std::optional<std::int64_t> level_db;
+};
+
+}  // namespace ferry

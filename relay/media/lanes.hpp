@@ -1,0 +1,49 @@
+// What goes between one worker and one media thread.
+#pragma once
+
+#include "relay/base/record_ring.hpp"
+#include "relay/core/output/stage.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace ferry {
+
+/// An RTP packet for a stage, without its payload.
+struct HeardPacket {
+  /// Serial of the stage that is to hear it.
+  std::uint64_t serial = 0;
+  /// The source, as its output tells it apart.
+  std::uint64_t from = 0;
+  /// What the audio of that source becomes from this packet on; null = as before.
+  std::shared_ptr<const AudioConversion> conversion;
+  /// When it came to the relay.
+  Instant at{};
+  Ssrc ssrc;
+  std::uint32_t timestamp = 0;
+  SeqNo sequence;
+  PayloadType type;
+  bool marker = false;
+};
+
+/// A packet that a stage has made, without its payload.
+struct FinishedPacket {
+  StageOwner owner;
+  std::uint32_t units = 0;
+  std::uint32_t clock_rate_hz = 8000;
+  std::uint16_t lost = 0;
+  PayloadType type;
+  bool marker = false;
+};
+
+/// The lanes between one worker and one thread, with a thousand packets of G.711 each way.
+struct Lanes {
+  static constexpr std::size_t kOctets = 256 * 1024;
+  /// Longest payload that goes by a lane: 20 ms of L16 at 48 kHz in stereo take 3,840 octets.
+  static constexpr std::size_t kLongest = 4096;
+  RecordRing<HeardPacket> heard{kOctets};
+  RecordRing<FinishedPacket> made{kOctets};
+};
+
+}  // namespace ferry

@@ -1,0 +1,12 @@
+// Which conversions are not worth the way to a media thread.
+#pragma once
+
+#include "relay/core/audio/conversion.hpp"
+
+namespace ferry {
+
+/// True if all speech of the source and of the receiver is G.711 and nobody listens for tones: each sample is
+/// looked up in a table then.
+[[nodiscard]] bool is_light(const AudioConversion& conversion) noexcept;
+
+}  // namespace ferry

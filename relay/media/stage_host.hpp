@@ -1,0 +1,85 @@
+// The stages that live on one media thread.
+#pragma once
+
+#include "relay/core/output/stage.hpp"
+#include "relay/media/lanes.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace ferry {
+
+/// Makes a stage, on the thread that will run it. Throws std::bad_alloc.
+using MakeStage = std::function<std::unique_ptr<OutputStage>(const StageOwner&)>;
+
+/// Takes what the stages of a host make.
+class HostOutlet {
+ public:
+  /// `worker` is the one that began the stage of `owner`.
+  virtual void take(unsigned worker, const StageOwner& owner, const MadePacket& packet) noexcept = 0;
+
+ protected:
+  ~HostOutlet() = default;
+};
+
+/// Keeps stages by their serials, lets them hear, and drives each when it is due. Pure: no clock, no sleep.
+/// One thread uses it; packets allocate nothing.
+class StageHost {
+ public:
+  StageHost(MakeStage make, HostOutlet& outlet) : make_(std::move(make)), outlet_(outlet) {}
+
+  /// Begins a stage of `worker`. Without memory there is none, and its packets are lost.
+  void begin(unsigned worker, const StageOwner& owner) noexcept;
+  /// Ends a stage.
+  void end(std::uint64_t serial) noexcept { stages_.erase(serial); }
+  /// Ends all stages of `worker`.
+  void end_all(unsigned worker) noexcept {
+    std::erase_if(stages_, [&](const auto& each) { return each.second.worker == worker; });
+  }
+  /// Gives a packet to its stage. False if the stage is gone.
+  bool hear(HeardPacket& packet, Bytes payload) noexcept;
+  /// Drives all stages that are due.
+  void drive(Instant now) noexcept;
+  /// When `drive` has something to do; nothing = never.
+  [[nodiscard]] std::optional<Instant> due() const noexcept {
+    return queue_.empty() ? std::nullopt : std::optional(queue_.top().at);
+  }
+  [[nodiscard]] std::size_t stages() const noexcept { return stages_.size(); }
+
+ private:
+  struct Hosted {
+    std::unique_ptr<OutputStage> stage;
+    unsigned worker = 0;
+    StageOwner owner;
+    /// The last time that the stage was told: times never go back.
+    Instant told{};
+    /// When the queue has it; unset = it does not.
+    Instant queued{};
+    /// What the audio of each source becomes.
+    std::vector<std::pair<std::uint64_t, std::shared_ptr<const AudioConversion>>> conversions;
+  };
+  /// Gives what a stage makes to the outlet.
+  class FromHosted;
+  struct Due {
+    Instant at;
+    std::uint64_t serial = 0;
+    bool operator>(const Due& other) const noexcept { return at > other.at; }
+  };
+  /// Queues the stage for when it is due.
+  void await(Hosted& hosted) noexcept;
+
+  MakeStage make_;
+  HostOutlet& outlet_;
+  std::unordered_map<std::uint64_t, Hosted> stages_;
+  /// Stages that are due. What is queued for another time than `Hosted::queued` counts for nothing.
+  std::priority_queue<Due, std::vector<Due>, std::greater<>> queue_;
+};
+
+}  // namespace ferry
