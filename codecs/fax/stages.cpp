@@ -57,7 +57,8 @@ void T38Stage::drive(Instant now, MadePackets& out) noexcept {
 FaxSoundStage::FaxSoundStage(std::shared_ptr<T38Gateway> gateway, const FaxSound& sound, Instant start)
     : gateway_(std::move(gateway)), sound_(sound), clock_(start) {}
 
-void FaxSoundStage::hear_datagram(std::uint64_t, Bytes datagram, Instant, MadePackets&) noexcept {
+void FaxSoundStage::hear_datagram(std::uint64_t, const std::shared_ptr<const AudioConversion>&,
+                                  Bytes datagram, Instant, MadePackets&) noexcept {
   gateway_->take(datagram);
 }
 

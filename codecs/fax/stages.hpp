@@ -61,7 +61,8 @@ class FaxSoundStage final : public OutputStage {
   /// The T.38 party sends no RTP; what comes from the time before is not heard.
   void hear(std::uint64_t, const std::shared_ptr<const AudioConversion>&, const RtpView&, Instant,
             MadePackets&) noexcept override {}
-  void hear_datagram(std::uint64_t from, Bytes datagram, Instant now, MadePackets& out) noexcept override;
+  void hear_datagram(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion,
+                     Bytes datagram, Instant now, MadePackets& out) noexcept override;
   [[nodiscard]] std::optional<Instant> due() const noexcept override { return clock_.due(); }
   void drive(Instant now, MadePackets& out) noexcept override;
 

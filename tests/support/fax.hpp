@@ -94,8 +94,8 @@ struct FaxFolder {
 struct FaxJob {
   bool calls = false;
   /// The file that it sends or writes.
-  std::string sends;
-  std::string receives;
+  std::string sends{};
+  std::string receives{};
   bool ecm = true;
   int modems = T30_SUPPORT_V27TER | T30_SUPPORT_V29 | T30_SUPPORT_V17;
 };

@@ -27,7 +27,7 @@ struct T38Settings {
   /// T38FaxVersion, 0 to 3. Control sets it from the answer.
   int version = 0;
   /// How datagrams toward the T.38 party protect their packets (its T38FaxUdpEC).
-  UdptlProtection protection;
+  UdptlProtection protection{};
   /// T38FaxMaxDatagram of the T.38 party, octets; 0 = it says nothing. `datagram_room` says what it means.
   std::uint32_t max_datagram = 0;
   /// False: pages travel without error correction, whatever the machines want.

@@ -55,10 +55,11 @@ class OutputStage {
   /// brings it: what the receiver hears goes on without a gap, in the new codec.
   virtual void hear(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion,
                     const RtpView& rtp, Instant now, MadePackets& out) noexcept = 0;
-  /// Takes one datagram of the source `from`, whose section is no RTP (UDPTL); borrowed for the call. By
-  /// default it is not heard: only stages of fax make something of it.
-  virtual void hear_datagram(std::uint64_t from, Bytes datagram, Instant now, MadePackets& out) noexcept {
-    (void)from, (void)datagram, (void)now, (void)out;
+  /// Takes one datagram of the source `from`, whose section is no RTP (UDPTL); borrowed for the call.
+  /// `conversion` as for `hear`. By default it is not heard: only stages of fax make something of it.
+  virtual void hear_datagram(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion,
+                             Bytes datagram, Instant now, MadePackets& out) noexcept {
+    (void)from, (void)conversion, (void)datagram, (void)now, (void)out;
   }
   /// When `drive` has something to make; nothing = only packets make it work.
   [[nodiscard]] virtual std::optional<Instant> due() const noexcept = 0;

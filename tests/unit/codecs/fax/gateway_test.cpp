@@ -13,7 +13,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::gateway_test {
 namespace {
 
 constexpr UdptlView::Recovery kParity = UdptlView::Recovery::kParity;
@@ -23,11 +23,11 @@ struct FaxRow {
   /// True: the machine on T.38 calls and sends; false: the one with sound.
   bool t38_sends = true;
   double loss = 0;
-  UdptlProtection protection;
+  UdptlProtection protection{};
   int version = 0;
   bool ecm = true;
   /// What the gateway allows.
-  T38Settings settings;
+  T38Settings settings{};
   /// Speed that the machines must find, bit/s.
   int bit_rate = 14'400;
 };
@@ -146,7 +146,7 @@ TEST(T38Gateway, DatagramsWaitUntilTheyAreTaken) {
 }
 
 T38Settings without(bool T38Settings::*first, bool T38Settings::*second = nullptr) {
-  T38Settings settings;
+  T38Settings settings{};
   settings.*first = false;
   if (second != nullptr) settings.*second = false;
   return settings;
@@ -173,4 +173,4 @@ INSTANTIATE_TEST_SUITE_P(
                .bit_rate = 4800}));
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::gateway_test

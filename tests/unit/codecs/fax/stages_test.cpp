@@ -12,7 +12,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::stages_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -132,7 +132,8 @@ TEST(FaxStages, T38ToSoundWithJitterAndLoss) {
       adapter.now_ms = now;
       here.step(adapter);
     }
-    from_there.arrive(now, [&](Bytes datagram) { to_here.hear_datagram(1, datagram, at(now), out_here); });
+    from_there.arrive(
+        now, [&](Bytes datagram) { to_here.hear_datagram(1, nullptr, datagram, at(now), out_here); });
     hear_rtp(to_there, from_here, out_there, now);
     drive(to_here, out_here, now);
     drive(to_there, out_there, now);
@@ -195,4 +196,4 @@ TEST(FaxStages, SoundLeavesAtASteadyPaceWhateverComes) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::stages_test

@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::steady_buffer_test {
 namespace {
 
 using Outcome = SteadyBuffer::Outcome;
@@ -70,8 +70,11 @@ TEST(SteadyBuffer, JitterBelowTheDepthIsNotHeard) {
   for (int i = 0; i < 90; ++i) at.push_back(i * 20 + jitter_ms(random));
   std::vector<int> taken;
   for (int now = 0; now < 1800; ++now) {
-    for (std::size_t i = 0; i < at.size(); ++i)
-      if (at[i] == now) EXPECT_EQ(put(buffer, packet_of(i)), Outcome::kTaken);
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      if (at[i] == now) {
+        EXPECT_EQ(put(buffer, packet_of(i)), Outcome::kTaken);
+      }
+    }
     if (now % 20 == 10) taken.push_back(take(buffer));
   }
   std::size_t begin = 0;
@@ -119,4 +122,4 @@ TEST(SteadyBuffer, OnlyG711IsHeard) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::steady_buffer_test

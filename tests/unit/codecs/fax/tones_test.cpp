@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::tones_test {
 namespace {
 
 /// The signals that are recognized in so many seconds of what `speak` fills.
@@ -75,4 +75,4 @@ TEST(FaxTones, NamesAreThoseOfT30) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::tones_test

@@ -13,7 +13,7 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::udptl_test {
 namespace {
 
 using Outcome = UdptlReader::Outcome;
@@ -226,4 +226,4 @@ RC_GTEST_PROP(UdptlProperty, RunsOfLossWithinTheProtectionAreMadeGood, ()) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::udptl_test
