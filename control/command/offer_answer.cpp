@@ -104,7 +104,9 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
 }
 
 Result<void, RequestError> OfferAnswer::find_music() {
-  return hold_music_.prepare(sender_, session_, !is_answer_ || wants_to_hear(*receiver_));
+  // A new receiver has said nothing so far.
+  const bool receives = !is_answer_ || receiver_ == nullptr || wants_to_hear(*receiver_);
+  return hold_music_.prepare(sender_, session_, receives);
 }
 
 Result<void, RequestError> OfferAnswer::resolve_legs() {

@@ -26,7 +26,7 @@ def middle(relay):
     """In the middle of a call: its packets flow both ways, and what `explain` says. Returns the call."""
     wait_for(lambda: relay.ctl("list").get("calls"), 8, "the call")
     show = lambda: relay.ctl("show", relay.ctl("list")["calls"][0]["call_id"])
-    wait_for(lambda: all(sum(s["packets"] for s in leg["medias"][0]["received"]) >= 150 for leg in show()["legs"]), 10, "three seconds of audio each way")
+    wait_for(lambda: all(sum(s["packets"] for s in leg["medias"][0]["received"]) >= 75 for leg in show()["legs"]), 10, "audio each way")
     return show()
 
 
