@@ -201,7 +201,7 @@ std::optional<TypeRenumbering> renumber(const Formats& sendable, const Formats& 
 AudioTreatment treat_audio(const PartyCodecs& from, const PartyCodecs& to, const CodecCatalogue& catalogue) {
   AudioTreatment treatment;
   if (to.wishes.ptime_ms != 0) treatment.ptime_ms = to.ptime_ms != 0 ? to.ptime_ms : to.wishes.ptime_ms;
-  if (from.shown.empty() || to.said.empty()) return treatment;
+  if (from.said.empty() || from.shown.empty() || to.said.empty()) return treatment;
   // Most calls: each side was shown what the other one said, so nothing has to be unpacked.
   const bool is_equal = from.shown == to.said && from.said == to.shown;
   if (is_equal && !from.wishes.is_forced) return treatment;

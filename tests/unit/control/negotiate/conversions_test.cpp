@@ -218,7 +218,14 @@ INSTANTIATE_TEST_SUITE_P(
             {"98 AMR/8000"},
             "-",
             "-"},
-        Row{"ANumberWithoutNamePasses", {"97", "8"}, {}, {"97 /0", "8"}, {"97", "8"}, {"97 /0", "8"}, "-", "-"},
+        Row{"ANumberWithoutNamePasses",
+            {"97", "8"},
+            {},
+            {"97 /0", "8"},
+            {"97", "8"},
+            {"97 /0", "8"},
+            "-",
+            "-"},
         Row{"AStaticNumberHasOneMeaning",
             {"2 G726-32/8000", "0"},
             {},
@@ -237,6 +244,16 @@ INSTANTIATE_TEST_SUITE_P(
             "8>8 PCMA 20",
             {Flag::kForceTranscoding}}),
     [](const auto& each) { return std::string(each.param.name); });
+
+TEST(Conversions, NothingIsConvertedBeforeThePartyHasSaidSomething) {
+  TwoPartyCodecs call;
+  call.offer(call.a, call.b, {"8", "0", kEvents});
+  call.answer(call.b, call.a, {"8", kEvents});
+  Media another;
+  call.offer(call.a, another, {"8", "0", kEvents});
+  EXPECT_EQ(call.treatment(another, call.a), "-") << "its early media may be PCMU, which A has offered";
+  EXPECT_EQ(call.treatment(call.a, another), "-");
+}
 
 }  // namespace
 }  // namespace ferry::test::conversions_test
