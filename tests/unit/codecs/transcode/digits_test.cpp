@@ -11,7 +11,7 @@
 #include <map>
 #include <string>
 
-namespace ferry {
+namespace ferry::digits_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -314,4 +314,4 @@ TEST(Digits, TonesBecomeEvents) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::digits_test

@@ -4,7 +4,7 @@
 #include "tests/support/speech.hpp"
 #include "tests/support/transcode.hpp"
 
-namespace ferry {
+namespace ferry::transcoder_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -130,4 +130,4 @@ TEST(Transcoder, OneLawToTheOtherIsALookUp) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::transcoder_test
