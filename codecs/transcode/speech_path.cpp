@@ -63,7 +63,6 @@ bool SpeechPath::configure(const std::shared_ptr<const AudioConversion>& convers
     const bool is_wide = equal_ignoring_case(each.format.encoding, "G722");
     highest = std::max(highest, is_wide ? 16'000 : each.format.clock_rate_hz);
   }
-  // The former one lives until the source has let go of it.
   const auto former = std::exchange(conversion_, conversion);
   is_muted_ = false;
   tone_.reset();
@@ -76,7 +75,7 @@ bool SpeechPath::configure(const std::shared_ptr<const AudioConversion>& convers
     rate_hz_ = encoder_.rate_hz();
     packet_ = encoder_.packet_samples();
   }
-  source_.configure(conversion->inputs, rate_hz_);
+  source_.configure(conversion, rate_hz_);
   if (!conversion->detects_tones) listener_.reset();
   choose_delay();
   return true;
