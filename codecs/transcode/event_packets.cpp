@@ -1,7 +1,5 @@
 #include "codecs/transcode/event_packets.hpp"
 
-#include "codecs/transcode/sample_time.hpp"
-
 #include <algorithm>
 #include <array>
 
@@ -19,6 +17,7 @@ constexpr unsigned kEnds = 3;
 void EventPackets::begin(const OtherType& type, std::uint8_t event, std::uint8_t volume,
                          std::int64_t position) {
   type_ = type;
+  if (type_.clock_rate_hz == 0) type_.clock_rate_hz = 8000;
   event_ = event;
   volume_ = volume;
   position_ = position;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codecs/transcode/packet_encoder.hpp"
+#include "codecs/transcode/sample_time.hpp"
 #include "relay/core/audio/conversion.hpp"
 #include "relay/core/output/stage.hpp"
 
@@ -31,6 +32,8 @@ class EventPackets {
   [[nodiscard]] std::optional<Instant> due() const noexcept {
     return ends_left_ > 0 ? std::optional(next_) : std::nullopt;
   }
+  /// How long the press has lasted, as its packets say.
+  [[nodiscard]] Duration length() const noexcept { return time_of(before_ + duration_, type_.clock_rate_hz); }
   /// A press is going on.
   [[nodiscard]] bool is_open() const noexcept { return is_open_; }
 

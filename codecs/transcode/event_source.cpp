@@ -11,10 +11,14 @@ namespace {
 /// A segment that is longer than this is followed by another one of the same press (RFC 4733 §2.5.1.3).
 constexpr std::uint32_t kLongSegment = 0x8000;
 
+/// A press whose first packet is heard has begun at most so long before, whatever it says.
+constexpr Duration kMostUnheard = std::chrono::milliseconds(500);
+
 }  // namespace
 
 Duration EventSource::length() const noexcept {
-  return time_of(static_cast<std::int64_t>(before_ + segment_), clock_rate_hz_);
+  return std::min<Duration>(time_of(static_cast<std::int64_t>(before_ + segment_), clock_rate_hz_),
+                            heard_at_ - began_at_ + kMostUnheard);
 }
 
 std::optional<EventSource::News> EventSource::hear(const RtpView& rtp, std::uint32_t clock_rate_hz,
@@ -38,6 +42,7 @@ std::optional<EventSource::News> EventSource::hear(const RtpView& rtp, std::uint
       news.ends_former = is_open_;
       news.begins = true;
       before_ = 0;
+      began_at_ = now;
     }
     segment_ = 0;
     is_known_ = is_open_ = true;

@@ -54,6 +54,8 @@ class EventSource {
   /// Longest duration of the present segment, and that of those before it, in clock units.
   std::uint32_t segment_ = 0;
   std::uint64_t before_ = 0;
+  /// When its first packet was heard, and its last one.
+  Instant began_at_{};
   Instant heard_at_{};
 };
 

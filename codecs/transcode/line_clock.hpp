@@ -30,6 +30,10 @@ class LineClock {
     if (at_ == Instant{}) return 0;
     return static_cast<std::uint32_t>(units_in(std::max(now - at_, length_), clock_hz));
   }
+  /// How far timestamps are ahead of the clock on the wall: a packet that leaves at `now` comes early by it.
+  [[nodiscard]] Duration ahead(Instant now) const noexcept {
+    return at_ == Instant{} ? Duration{0} : std::max<Duration>(at_ + length_ - now, Duration{0});
+  }
 
  private:
   /// The time that the last packet's timestamp stands for. Unset: none left.

@@ -63,7 +63,6 @@ bool SpeechPath::configure(const std::shared_ptr<const AudioConversion>& convers
     const bool is_wide = equal_ignoring_case(each.format.encoding, "G722");
     highest = std::max(highest, is_wide ? 16'000 : each.format.clock_rate_hz);
   }
-  // The former one lives until the source has let go of it.
   const auto former = std::exchange(conversion_, conversion);
   is_muted_ = false;
   tone_.reset();
@@ -76,7 +75,7 @@ bool SpeechPath::configure(const std::shared_ptr<const AudioConversion>& convers
     rate_hz_ = encoder_.rate_hz();
     packet_ = encoder_.packet_samples();
   }
-  source_.configure(conversion->inputs, rate_hz_);
+  source_.configure(conversion, rate_hz_);
   if (!conversion->detects_tones) listener_.reset();
   choose_delay();
   return true;
@@ -129,7 +128,12 @@ void SpeechPath::place(Instant now, Instant least, std::size_t length) {
   const std::size_t step = std::gcd(packet_, length);
   const Instant due = std::max(now, least + target_) +
                       time_of(static_cast<std::int64_t>(packet_ - step + look_ahead()), rate_hz_);
-  if (!has_begun_) line_ = due - time_of(next_, rate_hz_);
+  if (!has_begun_) {
+    // What others have left the timeline ahead is given back, a pitch period at a time.
+    const Duration packet = time_of(static_cast<std::int64_t>(packet_), rate_hz_);
+    line_ = due - time_of(next_, rate_hz_) + std::min(line_clock_.ahead(due), packet);
+    grid_ = line_;
+  }
   has_begun_ = true;
   // Whole milliseconds, so that positions fit every clock.
   const std::int64_t fine = std::max<std::int64_t>(rate_hz_ / 1000, 1);
@@ -331,6 +335,8 @@ std::int64_t SpeechPath::interrupt(Instant now) {
   const Instant start = is_playing_ ? grid_ : line_;
   const std::int64_t fine = std::max<std::int64_t>(rate_hz_ / 1000, 1);
   next_ = std::max(next_, samples_in(now - start) / fine * fine);
+  // Time never goes back, whatever was sent before.
+  next_ = std::max(next_, encoder_.last_position().value_or(next_));
   samples_.clear();
   // Those who detect tones go on to hear what waits.
   if (!listener_) source_.clear();

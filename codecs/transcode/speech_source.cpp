@@ -49,9 +49,9 @@ std::span<std::int16_t> make_mono(std::span<std::int16_t> samples, unsigned chan
 
 }  // namespace
 
-void SpeechSource::configure(const std::vector<AudioInput>& inputs, std::uint32_t rate_hz) {
-  const bool is_same = inputs_ != nullptr && *inputs_ == inputs && rate_hz_ == rate_hz;
-  inputs_ = &inputs;
+void SpeechSource::configure(std::shared_ptr<const AudioConversion> conversion, std::uint32_t rate_hz) {
+  const bool is_same = conversion_ && conversion_->inputs == conversion->inputs && rate_hz_ == rate_hz;
+  conversion_ = std::move(conversion);
   rate_hz_ = rate_hz;
   if (is_same) return;
   codecs_.clear();
@@ -61,7 +61,7 @@ void SpeechSource::configure(const std::vector<AudioInput>& inputs, std::uint32_
 }
 
 std::size_t SpeechSource::input_of(PayloadType type) const noexcept {
-  return static_cast<std::size_t>(std::ranges::find(*inputs_, type, &AudioInput::type) - inputs_->begin());
+  return static_cast<std::size_t>(std::ranges::find(inputs(), type, &AudioInput::type) - inputs().begin());
 }
 
 void SpeechSource::note_delay(const RtpView& rtp, std::uint32_t clock_hz, Instant now) {
@@ -92,8 +92,8 @@ void SpeechSource::add_redundant(const RtpView& rtp, Instant now) {
     const bool is_newest = i + 1 == blocks->count;
     const std::size_t input = input_of(block.type);
     const bool is_speech =
-        input < inputs_->size() && ((*inputs_)[input].kind == AudioInput::Kind::kSpeech ||
-                                    (*inputs_)[input].kind == AudioInput::Kind::kComfortNoise);
+        input < inputs().size() && (inputs()[input].kind == AudioInput::Kind::kSpeech ||
+                                    inputs()[input].kind == AudioInput::Kind::kComfortNoise);
     // Generation k is what the k-th packet before had.
     RtpView inner = rtp;
     inner.sequence = SeqNo{static_cast<std::uint16_t>(rtp.sequence.value - (blocks->count - 1 - i))};
@@ -101,7 +101,7 @@ void SpeechSource::add_redundant(const RtpView& rtp, Instant now) {
     inner.payload_type = block.type;
     inner.payload = block.payload;
     if (is_newest) {
-      if (is_speech) note_delay(rtp, (*inputs_)[input].format.clock_rate_hz, now);
+      if (is_speech) note_delay(rtp, inputs()[input].format.clock_rate_hz, now);
       add_ordered(inner, is_speech ? static_cast<std::uint32_t>(input) : kOther, now);
     } else if (is_speech && !block.payload.empty() &&
                order_.add(inner, now, static_cast<std::uint32_t>(input)) == Reorder::Outcome::kWaits) {
@@ -129,7 +129,7 @@ void SpeechSource::add(const RtpView& rtp, const AudioInput& input, Instant now)
     return;
   }
   if (input.kind == AudioInput::Kind::kSpeech) note_delay(rtp, input.format.clock_rate_hz, now);
-  add_ordered(rtp, static_cast<std::uint32_t>(&input - inputs_->data()), now);
+  add_ordered(rtp, static_cast<std::uint32_t>(&input - inputs().data()), now);
 }
 
 void SpeechSource::add_other(const RtpView& rtp, Instant now) {
@@ -150,7 +150,7 @@ std::int64_t SpeechSource::missing() const noexcept {
 
 std::uint32_t SpeechSource::front_clock_hz() const noexcept {
   const std::uint32_t tag = order_.waiting().front().tag;
-  return tag == kOther ? 0 : (*inputs_)[tag].format.clock_rate_hz;
+  return tag == kOther ? 0 : inputs()[tag].format.clock_rate_hz;
 }
 
 Instant SpeechSource::front_least() const noexcept {
@@ -170,7 +170,7 @@ Duration SpeechSource::waiting_time() const noexcept {
 
 bool SpeechSource::front_is_noise() const noexcept {
   const std::uint32_t tag = order_.waiting().front().tag;
-  return tag != kOther && (*inputs_)[tag].kind == AudioInput::Kind::kComfortNoise;
+  return tag != kOther && inputs()[tag].kind == AudioInput::Kind::kComfortNoise;
 }
 
 SpeechSource::Codec* SpeechSource::codec_of_front() {
@@ -179,7 +179,7 @@ SpeechSource::Codec* SpeechSource::codec_of_front() {
   const auto found =
       std::ranges::find(codecs_, std::size_t{tag}, [](const auto& each) { return each->input; });
   if (found != codecs_.end()) return found->get();
-  const AudioInput& input = (*inputs_)[tag];
+  const AudioInput& input = inputs()[tag];
   AudioFormat format = input.format;
   if (input.kind == AudioInput::Kind::kComfortNoise) format = {"CN", input.format.clock_rate_hz, 1, {}};
   // One channel, at the rate of the receiver where the codec has a choice.

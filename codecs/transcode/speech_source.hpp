@@ -25,9 +25,8 @@ class SpeechSource {
  public:
   explicit SpeechSource(TranscodeFigures& figures) : figures_(figures), order_(Duration{0}, kMostWaiting) {}
 
-  /// What the source sends from now on, and the rate of the samples that come out. `inputs` must live as long
-  /// as the source, or until the next call.
-  void configure(const std::vector<AudioInput>& inputs, std::uint32_t rate_hz);
+  /// What the source sends from now on (not null), and the rate of the samples that come out.
+  void configure(std::shared_ptr<const AudioConversion> conversion, std::uint32_t rate_hz);
   /// Takes a packet of one of the inputs (RED, RFC 2198, is taken apart). Packets of another SSRC begin
   /// another stream.
   void add(const RtpView& rtp, const AudioInput& input, Instant now);
@@ -98,10 +97,11 @@ class SpeechSource {
     /// Brings samples to the rate that is wanted. Null: they have it.
     std::unique_ptr<Resampler> resampler;
   };
+  [[nodiscard]] const std::vector<AudioInput>& inputs() const noexcept { return conversion_->inputs; }
   void add_ordered(const RtpView& rtp, std::uint32_t tag, Instant now);
   void add_redundant(const RtpView& rtp, Instant now);
   void note_delay(const RtpView& rtp, std::uint32_t clock_hz, Instant now);
-  /// The input of a payload type; `inputs_->size()` if there is none.
+  /// The input of a payload type; `inputs().size()` if there is none.
   [[nodiscard]] std::size_t input_of(PayloadType type) const noexcept;
   /// The decoder of the first packet; null if there is none.
   [[nodiscard]] Codec* codec_of_front();
@@ -113,7 +113,7 @@ class SpeechSource {
 
   TranscodeFigures& figures_;
   /// Null before `configure`.
-  const std::vector<AudioInput>* inputs_ = nullptr;
+  std::shared_ptr<const AudioConversion> conversion_;
   std::uint32_t rate_hz_ = 8000;
   Reorder order_;
   DelayMeter delays_;

@@ -124,8 +124,8 @@ void Transcoder::end_press(Duration length, Instant now, MadePackets& out) {
 void Transcoder::tell(const EventSource::News& news, Instant now, MadePackets& out) {
   if (conversion_->events) {
     if (news.ends_former) {
-      // Nothing said how long it was: until now.
-      events_.end(Duration{0}, speech_.encoder(), now, out);
+      // Nothing said how long it was: as long as it was heard of.
+      end_press(events_.length(), now, out);
     }
     if (news.begins) {
       events_.flush(speech_.encoder(), out);

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::delay_meter_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -56,4 +56,4 @@ TEST(DelayMeter, AnotherStreamBeginsAnew) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::delay_meter_test

@@ -11,7 +11,7 @@
 #include <map>
 #include <string>
 
-namespace ferry {
+namespace ferry::digits_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -221,6 +221,29 @@ TEST(Digits, APressWithoutAnEndEnds) {
   EXPECT_EQ(presses[0].ends, 3u);
 }
 
+TEST(Digits, APressCannotClaimMoreThanItsTime) {
+  AudioConversion terms = test::conversion(kPcmu, kG722);
+  terms.inputs.push_back(event_input());
+  terms.events = OtherType{kEvents, 8000};
+  TranscodeWorld world(terms);
+  Presser phone(world, 0, 1);
+  phone.speak(3);
+  // Eight seconds at once, and another press behind it.
+  Sent packet;
+  packet.type = kEvents;
+  packet.timestamp = 0xffff'0000 + 480;
+  packet.payload = {std::byte{5}, std::byte{10}, std::byte{0xff}, std::byte{0xff}};
+  phone.send_raw(packet);
+  phone.advance();
+  phone.press(6, 4);
+  phone.speak(10);
+  world.run(TranscodeWorld::kStart + phone.now() + milliseconds(500));
+  const auto presses = presses_in(world.heard);
+  ASSERT_EQ(names_of(presses), "56");
+  EXPECT_LE(presses[0].duration, 8 * 600u);
+  EXPECT_LE(world.heard.back().position, 8 * 1100);
+}
+
 /// What a detector hears in samples of 8 kHz.
 std::string heard_by_detector(std::span<const std::int16_t> samples) {
   DigitDetector detector;
@@ -314,4 +337,4 @@ TEST(Digits, TonesBecomeEvents) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::digits_test

@@ -9,7 +9,7 @@
 
 #include <map>
 
-namespace ferry {
+namespace ferry::jitter_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -131,4 +131,4 @@ TEST(Jitter, AClockThatDriftsIsFollowed) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::jitter_test

@@ -5,7 +5,7 @@
 #include "tests/support/speech.hpp"
 #include "tests/support/transcode.hpp"
 
-namespace ferry {
+namespace ferry::pauses_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -232,4 +232,4 @@ TEST(Pauses, AStallIsLeftOut) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::pauses_test

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::stretch_test {
 namespace {
 
 std::vector<std::int16_t> sine(double hertz, std::size_t length, std::uint32_t rate_hz = 8000) {
@@ -62,4 +62,4 @@ TEST(Stretch, NeverMoreThanIsAllowed) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::stretch_test

@@ -10,7 +10,7 @@
 
 #include <malloc.h>
 
-namespace ferry {
+namespace ferry::switching_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -125,4 +125,4 @@ TEST(Switching, ADayOfItIsOneLineAndNothingGrows) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::switching_test

@@ -4,7 +4,7 @@
 #include "tests/support/speech.hpp"
 #include "tests/support/transcode.hpp"
 
-namespace ferry {
+namespace ferry::transcoder_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -103,6 +103,23 @@ TEST(Transcoder, SoundStaysAsItWas) {
   }
 }
 
+TEST(Transcoder, WhatNobodyEncodesIsCountedAndLeftOut) {
+  const auto speech = test::speech(8000, 1);
+  TranscodeWorld world(conversion(kPcmu, kG722));
+  TranscodeSender sender(kPcmu, {}, 20);
+  arrive(world, sender.packets(speech), 20);
+  world.run(TranscodeWorld::kStart + milliseconds(310));
+  const std::size_t before = world.heard.size();
+  // The former conversion is gone when the next one comes.
+  world.change(conversion(kPcmu, {"nothing", 8000, 1, ""}));
+  world.run(TranscodeWorld::kStart + milliseconds(610));
+  EXPECT_LE(world.heard.size(), before + 1);
+  EXPECT_EQ(world.figures().no_encoder, 15u);
+  world.change(conversion(kPcmu, kG722));
+  world.run(TranscodeWorld::kStart + milliseconds(990));
+  EXPECT_GE(world.heard.size(), before + 15);
+}
+
 TEST(Transcoder, OneLawToTheOtherIsALookUp) {
   TranscodeWorld world(conversion(kPcmu, kPcma));
   Sent packet;
@@ -130,4 +147,4 @@ TEST(Transcoder, OneLawToTheOtherIsALookUp) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::transcoder_test
