@@ -21,11 +21,13 @@
 #include "control/call/media_rules.hpp"
 #include "control/call/peer_guard.hpp"
 #include "control/call/session_config.hpp"
+#include "control/call/treated_flows.hpp"
 #include "control/command/recordings.hpp"
 #include "control/command/shown_ports.hpp"
 #include "control/negotiate/directions.hpp"
 #include "control/ports/interfaces.hpp"
 #include "control/sdp/write.hpp"
+#include "control/session/call_limits.hpp"
 #include "control/session/call_register.hpp"
 #include "control/session/dtls_identities.hpp"
 #include "control/session/plan_sync.hpp"
@@ -77,6 +79,7 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   if (std::ranges::all_of(matches_, &Match::hidden)) return fail(RequestFault::kNothingToRelay);
   if (auto ok = choose_interfaces(); !ok) return fail(ok.error());
   if (auto ok = check_peers(); !ok) return fail(ok.error());
+  if (auto ok = check_load(); !ok) return fail(ok.error());
   if (auto ok = find_music(); !ok) return fail(ok.error());
   if (auto ok = check_keys(); !ok) return fail(ok.error());
   if (auto ok = open_ports(); !ok) {
@@ -101,6 +104,17 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   if (request_.has_flag(Flag::kPierceNat)) services_.plans.start_piercing(call_, clock_.now);
   tell_decisions();
   return Taken{std::move(text), sender_, std::move(warnings_)};
+}
+
+Result<void, RequestError> OfferAnswer::check_load() const {
+  const bool may_convert =
+      !is_answer_ && (request_.codecs.may_convert() || request_.has_flag(Flag::kForceTranscoding));
+  if (!may_convert || services_.limits.may_transcode()) return {};
+  const std::vector<TreatedFlow> flows = treated_flows(call_);
+  const bool converts_already =
+      std::ranges::any_of(flows, [](const TreatedFlow& flow) { return flow.sink->conversion != nullptr; });
+  if (converts_already) return {};
+  return fail(RequestFault::kLoadLimit);
 }
 
 Result<void, RequestError> OfferAnswer::find_music() {

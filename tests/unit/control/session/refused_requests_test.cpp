@@ -350,5 +350,34 @@ TEST(RefusedLater, WhatIsCarriedOutOrOnlyAskedLeavesNothing) {
   EXPECT_TRUE(world->manager().explain("nobody", false, world->clock()).is_null());
 }
 
+/// Codecs of an offer that the relay has to convert.
+json converting_offer(const std::string& call) {
+  json request = offer(call, "A", audio_sdp(kParty));
+  request["codec"] = {{"mask", {"all"}}, {"transcode", {"G722"}}};
+  return request;
+}
+
+TEST(BusyMediaThreads, RefuseTheFirstConversionOfACallAlone) {
+  WorldOptions options;
+  options.session.codecs =
+      CodecCatalogue({{{"PCMA", 8000, 1, {}}, 8000, true, true}, {{"G722", 8000, 1, {}}, 16000, true, true}});
+  const auto world = make_sim_world(options);
+  const auto set = [&](double percent) { world->manager().set_load({.transcoding_percent = percent}); };
+  std::string answered = audio_sdp(Endpoint::parse("192.0.2.2:4000").value());
+  answered.replace(answered.find("RTP/AVP 8"), 9, "RTP/AVP 9");
+  ASSERT_EQ(world->ng(converting_offer("early"))["result"], "ok");
+  ASSERT_EQ(world->ng(answer("early", "A", "B", answered))["result"], "ok");
+  set(99);
+  const json refused = world->ng(converting_offer("late"));
+  EXPECT_EQ(refused["result"], "error");
+  EXPECT_EQ(refused["error-reason"], "Load limit exceeded");
+  json again = converting_offer("early");
+  again["to-tag"] = "B";
+  EXPECT_EQ(world->ng(again)["result"], "ok") << "a call that is converted goes on";
+  EXPECT_EQ(world->ng(offer("plain", "A", audio_sdp(kParty)))["result"], "ok");
+  set(20);
+  EXPECT_EQ(world->ng(converting_offer("late"))["result"], "ok");
+}
+
 }  // namespace
 }  // namespace ferry::test
