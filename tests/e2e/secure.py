@@ -26,7 +26,8 @@ def frequency(path):
     """Of a WAV file; None if there is too little in it."""
     if not os.path.exists(path) or os.path.getsize(path) < 16000:
         return None
-    stat = run("sox", path, "-n", "stat", check=False).stderr
+    # Of one channel: sox would take the step from one channel to the next for a part of the sound.
+    stat = run("sox", path, "-n", "remix", "1", "stat", check=False).stderr
     values = dict(line.split(":", 1) for line in stat.splitlines() if ":" in line)
     if float(values.get("RMS     amplitude", "0")) < 0.05:
         return None
@@ -46,7 +47,9 @@ class Phone:
         for path in (folder, self.heard):
             os.makedirs(path)
         tone = lab.path(f"{who}.wav")
-        run("sox", "-n", "-r", "8000", "-c", "1", "-b", "16", tone, "synth", "30", "sine", str(hertz), "gain", "-6")
+        # baresip plays a file only if it has as many channels as the codec.
+        channels = "2" if codecs.endswith("/2") else "1"
+        run("sox", "-n", "-r", "8000", "-c", channels, "-b", "16", tone, "synth", "30", "sine", str(hertz), "gain", "-6")
         with open(os.path.join(folder, "config"), "w") as f:
             f.write(f"module_path {MODULES}\nsip_listen {address}:5060\naudio_source aufile,{tone}\naudio_player aubridge,sink\n"
                     f"audio_alert aubridge,alert\nsnd_path {self.heard}\nrtp_ports 16000-16100\nrtcp_mux no\nausrc_srate 8000\nauplay_srate 8000\n"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Calls between parties that have no codec in common: sipp (PCMA) and baresip (Opus, G.722, GSM, G.726, L16) through Kamailio, whose script
+"""Calls between parties that have no codec in common: sipp (PCMA) and baresip (Opus, G.722, GSM, L16) through Kamailio, whose script
 asks the relay to transcode. Each end judges by sox what its own program decoded. Halfway the calls are asked what the relay does.
 
 Exit status: 0 passed, 1 failed, 77 cannot run here (the reason is printed).
@@ -17,9 +17,9 @@ from secure import ALICE_HZ, BOB_HZ, Phone, near  # noqa: E402
 from sip_browsers import Sipp  # noqa: E402
 from verdict import FAILED, check, exit_status  # noqa: E402
 
-# What baresip has, and what the proxy's script calls it.
-CODECS = {"opus": "opus/48000/2", "G722": "G722/8000", "GSM": "GSM/8000", "G726-32": "G726-32/8000", "L16": "L16/16000/1"}
-MODULE_OF = {"opus": "opus", "G722": "g722", "GSM": "gsm", "G726-32": "g726", "L16": "l16"}
+# What the proxy's script calls it, and baresip. Its G.726 is left out: it packs the codes of G726-32 as AAL2-G726-32 has them.
+CODECS = {"opus": "opus/48000/2", "G722": "G722/8000", "GSM": "GSM/8000", "L16": "L16/16000/1"}
+MODULE_OF = {"opus": "opus", "G722": "g722", "GSM": "gsm", "L16": "l16"}
 
 
 def middle(relay):
@@ -64,8 +64,8 @@ def finish(relay, bob, what, call):
     types = sent_types(call)
     check(near(heard, ALICE_HZ), f"{what}: baresip hears {heard} Hz")
     check(types[0] != types[1], f"{what}: the parties send the payload types {types}")
-    drops = [leg["medias"][0]["drops"] for leg in call["legs"]]
-    check(not any(drops), f"{what}: dropped {drops}")
+    drops = [{reason: count for reason, count in leg["medias"][0]["drops"].items() if "rtcp" not in reason} for leg in call["legs"]]
+    check(not any(drops), f"{what}: dropped {drops}, RTCP aside")
 
 
 def main():

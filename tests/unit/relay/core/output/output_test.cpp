@@ -433,7 +433,7 @@ TEST_F(OutputTest, WhatAStageMadeElsewhereIsPlacedUnlessAPromptPlays) {
   EXPECT_EQ(output.place_made(made, receiver.now, receiver), DropReason::kNone);
   EXPECT_EQ(receiver.heard.back().octets, 3u);
   EXPECT_EQ(receiver.heard.back().maker, Maker::kStage);
-  output.start_prompt(prompt_of(3), 1, receiver.now);
+  output.start_prompt(prompt_of(3), receiver.now);
   EXPECT_EQ(output.place_made(made, receiver.now, receiver), DropReason::kPromptPlaying);
 }
 
