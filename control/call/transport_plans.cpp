@@ -502,6 +502,17 @@ class Planner {
     sink.mid = shared_text(receiver.in_force().mid, known);
   }
 
+  /// Lets the relay name the party's section in packets of its own to the party: the same as `name_section`
+  /// does for those of others.
+  void name_own_packets(const Media& media, SourcePlan& source) const {
+    const std::string& mid = media.in_force().mid;
+    if (!names_sections(transport_) || mid.empty()) return;
+    source.written_mid_extension = mid_number([](sdp::Direction d) { return d.receive; });
+    if (source.written_mid_extension == 0) return;
+    const SourcePlan* former = former_source(media);
+    source.written_mid = shared_text(mid, former != nullptr ? former->written_mid : nullptr);
+  }
+
   /// The source of one media: what it may send, and who hears it.
   [[nodiscard]] SourcePlan source_of(const Media& media) const {
     if (plan_->kind == TransportKind::kEndToEnd) return passing_source(media);
@@ -516,6 +527,7 @@ class Planner {
       const SourcePlan* former = former_source(media);
       source.mid = shared_text(terms.mid, former != nullptr ? former->mid : nullptr);
     }
+    name_own_packets(media, source);
     if (transport_.is_shared()) source.ssrcs = terms.ssrcs;
     source.rate = media.agreed ? higher(terms.rate, media.rate) : media.rate;
     const bool is_strict_here = transport_.interface != nullptr && transport_.interface->strict_payload_types;

@@ -56,13 +56,14 @@ class OwnPackets::FromOutput final : public OutputSender {
   /// Writes the MID of the media into a packet, if the receiver still has to be told.
   void tell_mid(const PacketBuffer& packet, Ssrc ssrc) const noexcept {
     const TransportPlan& plan = out_.state.plan();
-    if (plan.mid_extension == 0) return;
-    const auto source = out_.state.streams().source_of(to_);
-    const std::string* mid = source ? plan.sources[*source].mid.get() : nullptr;
-    if (mid == nullptr || out_.state.streams().is_reported(to_, ssrc)) return;
+    const auto at = out_.state.streams().source_of(to_);
+    if (!at) return;
+    const SourcePlan& source = plan.sources[*at];
+    if (!source.written_mid || out_.state.streams().is_reported(to_, ssrc)) return;
     const MutableBytes all = packet.data_and_tailroom();
-    packet->length = static_cast<std::uint32_t>(write_mid(
-        plan.mid_extension, *mid, all.first(all.size() - kTailroom), packet.data().size(), plan.srtp.get()));
+    packet->length = static_cast<std::uint32_t>(write_mid(source.written_mid_extension, *source.written_mid,
+                                                          all.first(all.size() - kTailroom),
+                                                          packet.data().size(), plan.srtp.get()));
   }
 
   [[nodiscard]] std::atomic<std::uint64_t>& counter_of(OutputPacket::Maker maker) const noexcept {

@@ -351,6 +351,27 @@ def aiortc_changes(theatre):
     phone.close()
 
 
+class OpusDialogue(Dialogue):
+    """The page is told Opus alone, whatever the phone has: the relay converts."""
+
+    def wants(self, end):
+        words = {"ignore": ["PCMA", "PCMU", "G722"]} if isinstance(end, Phone) else {"mask": ["all"], "transcode": ["opus"]}
+        return {**super().wants(end), "codec": words}
+
+
+def opus(theatre):
+    """A page that speaks Opus and a phone that has PCMA call each other."""
+    page, phone = theatre.web("Chromium", 1), theatre.phone()
+    for what, ends in (("a page calls a phone", (page, phone)), ("a phone calls a page", (phone, page))):
+        page.make(hertz=700, policy="max-bundle")
+        with OpusDialogue(theatre, *ends) as call:
+            call.exchange()
+            call.judge(f"Opus: {what}")
+            types = sorted(stream["payload_type"] for leg in call.relay.ctl("show", call.id)["legs"] for stream in leg["medias"][0]["received"])
+            check(types[0] == 8 and types[-1] >= 96, f"Opus: {what}: they send the payload types {types}")
+    phone.close()
+
+
 class OpenSipsDialogue(Dialogue):
     """A call as OpenSIPS tells it to the relay. The delete at its end has no tag."""
 
@@ -467,7 +488,7 @@ def container(theatre):
 
 
 STORIES = (hold, phone_adds_video, page_adds_video, stopped_and_added_again, ice_restart, reload, reload_of_one_of_two, refused_section, devices,
-           aiortc_changes, opensips, container)
+           aiortc_changes, opus, opensips, container)
 # They are told at the one port as well.
 AT_ONE_PORT = (hold, phone_adds_video, page_adds_video, stopped_and_added_again, ice_restart, reload, reload_of_one_of_two, refused_section)
 

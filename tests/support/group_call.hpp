@@ -133,6 +133,10 @@ class GroupCall {
                        source(kVideoMedia, kVideo, video, MediaId{12})};
     made[0].sources[0].mid = kA;
     made[0].sources[1].mid = kV;
+    for (SourcePlan& each : made[0].sources) {
+      each.written_mid = each.mid;
+      each.written_mid_extension = kMidId;
+    }
     made[0].sources[1].is_video = true;
     made[0].mid_extension = kMidId;
     made[1].sources = {source(MediaId{11}, kAudio, 0, kAudioMedia)};

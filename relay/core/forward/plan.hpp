@@ -158,6 +158,10 @@ struct SourcePlan {
   /// Identification tag of its section under BUNDLE (`a=mid`, RFC 9143 §15.2); null without. Plans share the
   /// object while it stays the same.
   std::shared_ptr<const std::string> mid;
+  /// The MID of the section in packets that the relay itself makes for the party, and the ID of the header
+  /// extension for it (BND-22). Null and 0: the relay names no section there, as where no group is.
+  std::shared_ptr<const std::string> written_mid;
+  std::uint8_t written_mid_extension = 0;
   /// True if the section is video.
   bool is_video = false;
   /// How many SSRCs may be live at a time (SSR-1): 8 for audio, 64 for video.

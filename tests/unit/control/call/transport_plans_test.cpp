@@ -607,6 +607,19 @@ TEST(TransportPlansAgain, ClosedPortsHaveNoPlan) {
   EXPECT_TRUE(source(plans[0]).sinks.empty()) << "nothing is sent from ports that are closed";
 }
 
+TEST(TransportPlansAgain, BND22_OwnPacketsNameTheSectionOfAGroupOfOne) {
+  TwoParties world;
+  world.media(0).ensure_extensions().entries = {{std::string(kMidExtension), 4, sdp::Direction{}, {}, false}};
+  world.media(0).mid = "0";
+  EXPECT_EQ(source(world.plans()[0]).written_mid, nullptr) << "it is in no group";
+  world.media(0).via->is_bundle = true;
+  const SourcePlan named = source(world.plans()[0]);
+  ASSERT_NE(named.written_mid, nullptr);
+  EXPECT_EQ(*named.written_mid, "0");
+  EXPECT_EQ(named.written_mid_extension, 4u);
+  EXPECT_EQ(named.mid, nullptr) << "its packets need no name";
+}
+
 TEST(TransportPlansAgain, StrictPayloadTypesByCallInterfaceOrDaemon) {
   TwoParties world;
   EXPECT_TRUE(source(world.plans()[0]).passes_other_types);
@@ -616,8 +629,9 @@ TEST(TransportPlansAgain, StrictPayloadTypesByCallInterfaceOrDaemon) {
   EXPECT_TRUE(source(world.plans()[0]).passes_other_types) << "the call's word counts";
   world.call.strict_payload_types.reset();
   world.logical.strict_payload_types = false;
-  const auto plans =
-      plans_of(world.call, {.srtp = world.srtp, .dtls = world.dtls, .strict_payload_types = true}, world);
+  const auto plans = plans_of(
+      world.call,
+      {.srtp = world.srtp, .dtls = world.dtls, .codecs = world.codecs, .strict_payload_types = true}, world);
   EXPECT_FALSE(source(plans[0]).passes_other_types);
 }
 

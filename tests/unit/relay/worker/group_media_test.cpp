@@ -146,6 +146,22 @@ TEST(GroupMedia, APromptTowardAudioLeavesVideoAlone) {
   EXPECT_EQ(call.heard(0).size(), 1u);
 }
 
+TEST(GroupMedia, BND22_APromptNamesItsSectionWhereNobodyElseDoes) {
+  // A group of one section: its party names none itself.
+  GroupCall call;
+  call.plans[0].mid_extension = 0;
+  for (SourcePlan& source : call.plans[0].sources) source.mid = nullptr;
+  call.begin();
+  call.says(0, rtp('x', 1, 1, GroupCall::kAudio));
+  start_prompt(call, 0, GroupCall::kAudioMedia, Ssrc{99});
+  call.pass(20ms);
+  const auto heard = call.heard(0);
+  ASSERT_FALSE(heard.empty());
+  const auto mid = find_extension(heard.back(), GroupCall::kMidId);
+  ASSERT_TRUE(mid);
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(mid->data()), mid->size()), "a");
+}
+
 TEST(GroupMedia, APromptEndsWithItsMedia) {
   GroupCall call;
   call.begin();
