@@ -95,12 +95,15 @@ const NumberedFormat* find_passing(const Formats& formats, const NumberedFormat&
   return found;
 }
 
+/// True for clocks that audio has. Another one would make packets without end of a short event, or none.
+bool is_usual_clock(std::uint32_t clock_rate_hz) { return clock_rate_hz >= 1000 && clock_rate_hz <= 192'000; }
+
 /// The receiver's type of a kind: of this clock rate, else of any. Nothing if it has none.
 std::optional<OtherType> other_type(const Formats& receivable, AudioInput::Kind kind,
                                     std::uint32_t clock_rate_hz) {
   std::optional<OtherType> found;
   for (const NumberedFormat& each : receivable) {
-    if (kind_of(each.format) != kind) continue;
+    if (kind_of(each.format) != kind || !is_usual_clock(each.format.clock_rate_hz)) continue;
     const bool is_exact = each.format.clock_rate_hz == clock_rate_hz;
     if (is_exact || !found) found = OtherType{each.type, each.format.clock_rate_hz};
     if (is_exact) break;
@@ -155,6 +158,7 @@ std::optional<AudioConversion> convert(const Party& from, const Formats& sendabl
   bool has_decodable = false;
   std::uint32_t highest_rate = 0;
   for (const NumberedFormat& each : all) {
+    if (!is_usual_clock(each.format.clock_rate_hz)) continue;
     const AudioInput::Kind kind = kind_of(each.format);
     if (kind == AudioInput::Kind::kSpeech) {
       if (!catalogue.decodes(each.format)) continue;

@@ -123,6 +123,7 @@ void CommandRunner::execute(UpdatePlan& command) {
   if (entry == nullptr) return;
   // The plan that the flows were installed by is still needed: to count for the old peer what it sent.
   parts_.offloader.before_plan(*entry, *command.plan);
+  parts_.own_packets.before_plan(*entry, *command.plan);
   const bool was_alone = entry->state.plan().sources.size() == 1;
   const SectionMask newly_seen = parts_.key_frames.newly_seen(*entry, *command.plan);
   entry->state.set_plan(std::move(command.plan), context_.io->now());

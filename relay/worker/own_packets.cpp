@@ -157,11 +157,36 @@ void OwnPackets::stop_prompt(TransportEntry& entry, const StopPrompt& command) n
   offloader_.reconsider(entry);
 }
 
+namespace {
+
+/// True if `plan` converts what the media sends to the receiver of `sink`.
+bool converts(const TransportPlan& plan, MediaId media, const Sink& sink) noexcept {
+  const auto source = std::ranges::find(plan.sources, media, &SourcePlan::media);
+  return source != plan.sources.end() && std::ranges::any_of(source->sinks, [&](const Sink& each) {
+           return each.via == sink.via && each.to == sink.to && each.conversion != nullptr;
+         });
+}
+
+}  // namespace
+
+void OwnPackets::before_plan(const TransportEntry& entry, const TransportPlan& next) noexcept {
+  for (const SourcePlan& source : entry.state.plan().sources) {
+    for (const Sink& sink : source.sinks) {
+      if (!sink.conversion || converts(next, source.media, sink)) continue;
+      TransportEntry* out = context_.table.find(sink.via);
+      if (Output* output = out == nullptr ? nullptr : out->output_for(sink.to)) end_stage(*output);
+    }
+  }
+}
+
 void OwnPackets::follow_plan(TransportEntry& entry, bool was_alone) noexcept {
   if (entry.outputs.empty()) return;
-  const std::vector<SourcePlan>& sources = entry.state.plan().sources;
+  const TransportPlan& plan = entry.state.plan();
+  const std::vector<SourcePlan>& sources = plan.sources;
+  const bool is_under_anothers_key = plan.srtp && plan.srtp->send_is_relayed;
   const auto is_gone = [&](const TransportEntry::MediaOutput& each) {
-    return std::ranges::find(sources, each.media, &SourcePlan::media) == sources.end();
+    return (is_under_anothers_key && each.output.has_senders_ssrc()) ||
+           std::ranges::find(sources, each.media, &SourcePlan::media) == sources.end();
   };
   // A media that takes the place of the only one goes on with the stream of that one.
   if (was_alone && sources.size() == 1 && entry.output_for(sources.front().media) == nullptr)

@@ -26,7 +26,11 @@ class OwnPackets final : private MadeElsewhere {
   /// Sends a DTMF digit to the party of `entry`. One that finds too many waiting is dropped and counted.
   /// Throws std::bad_alloc.
   void send_digit(TransportEntry& entry, SendDigit& command);
-  /// Follows a new plan of `entry`: ends the outputs of medias that the plan does not have any more.
+  /// Ends the stages of receivers that get nothing converted of `entry` any more, now that `next` is about to
+  /// be its plan. One that converts other sources, too, begins anew with their next packet.
+  void before_plan(const TransportEntry& entry, const TransportPlan& next) noexcept;
+  /// Follows a new plan of `entry`: ends the outputs of medias that the plan does not have any more, and, if
+  /// the party receives under another party's key from now on, those in that party's stream (SRT-9).
   /// `was_alone`: the plan before had one media.
   void follow_plan(TransportEntry& entry, bool was_alone) noexcept;
   /// Sends an RTP packet without payload, which opens a way through the party's NAT.

@@ -86,8 +86,8 @@ std::vector<Place> places_of(const Config& config,
   for (const std::string& folder : config.rtpproxy_prompts) add("rtpp-prompts", folder, Use::kPrompts);
   for (const std::string& folder : config.media_files) add("media-files", folder, Use::kPrompts);
   add("media-numbers", config.media_numbers, Use::kPrompts);
-  if (config.recorder.directory.empty()) return places;
   add("codec-plugins", config.codec_plugins, Use::kPrompts);
+  if (config.recorder.directory.empty()) return places;
   add("recording-dir", config.recorder.directory, Use::kRecordings);
   add("recording-spool", config.recorder.spool, Use::kRecordings);
   for (Place& place : places) {

@@ -127,6 +127,9 @@ class Output {
   /// heard. True if the prompt has ended by it.
   bool drive(Instant now, bool can_send, OutputSender& sender) noexcept;
 
+  /// True if its stream has the SSRC of a sender. Nothing of the relay's own may leave in it under that
+  /// sender's key (RFC 3711 §9.1).
+  [[nodiscard]] bool has_senders_ssrc() const noexcept { return has_senders_ssrc_; }
   /// Packets of prompts that were sent.
   [[nodiscard]] std::uint64_t played() const noexcept { return played_; }
   /// Packets of sources that were remade, and the packets that were made of them.

@@ -27,7 +27,8 @@ Packet with_mid(Packet packet, std::string_view mid) {
 }
 
 /// The party of `slot` hears a prompt without an end on its media `media`; nothing = on its first one.
-void start_prompt(GroupCall& call, std::uint32_t slot, std::optional<MediaId> media = {}, Ssrc ssrc = {}) {
+void start_prompt(GroupCall& call, std::uint32_t slot, std::optional<MediaId> media = {}, Ssrc ssrc = {},
+                  bool is_one_stream = false) {
   StartPrompt start;
   start.id = {slot, 0};
   start.order.prompt = whole_prompt({}, std::vector<std::byte>(1000, std::byte{'P'}), 10);
@@ -35,6 +36,7 @@ void start_prompt(GroupCall& call, std::uint32_t slot, std::optional<MediaId> me
   start.order.rounds = Prompt::kForEver;
   start.media = media;
   start.numbers.ssrc = ssrc;
+  start.is_one_stream = is_one_stream;
   call.run(std::move(start));
 }
 
@@ -160,6 +162,26 @@ TEST(GroupMedia, BND22_APromptNamesItsSectionWhereNobodyElseDoes) {
   const auto mid = find_extension(heard.back(), GroupCall::kMidId);
   ASSERT_TRUE(mid);
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(mid->data()), mid->size()), "a");
+}
+
+TEST(GroupMedia, SRT9_APromptInTheStreamOfASenderEndsWhenThePartyGetsThatSendersKey) {
+  GroupCall call(GroupCall::Far::kTogether, test::some_keys());
+  call.begin();
+  call.says(0, rtp('x', 1, 1, GroupCall::kAudio));
+  for (std::uint16_t n = 0; n < 3; ++n) call.says(1, rtp('A', 0xa, n, GroupCall::kAudio));
+  start_prompt(call, 0, GroupCall::kAudioMedia, Ssrc{99}, true);
+  call.heard(0);
+  call.pass(40ms);
+  const auto heard = call.heard(0);
+  ASSERT_FALSE(heard.empty());
+  ASSERT_EQ(read_u32(heard.back(), 8), 0xau) << "it goes on with the sender's stream";
+  auto keys = std::make_shared<SrtpPlan>(*call.plans[0].srtp);
+  keys->send_is_relayed = true;
+  call.plans[0].srtp = keys;
+  call.update(0);
+  call.heard(0);
+  call.pass(200ms);
+  EXPECT_TRUE(call.heard(0).empty());
 }
 
 TEST(GroupMedia, APromptEndsWithItsMedia) {

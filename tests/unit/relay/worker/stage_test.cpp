@@ -154,6 +154,16 @@ class StageTest : public testing::Test {
   std::unique_ptr<Worker> worker_;
 };
 
+TEST_F(StageTest, AStageEndsWithItsConversionThoughItsSourceIsSilent) {
+  sink(0).conversion = to_opus();
+  begin();
+  speak(0, 5);
+  ASSERT_EQ(worker_->totals().stages.load(), 1u);
+  sink(0).conversion = nullptr;
+  update(0);
+  EXPECT_EQ(worker_->totals().stages.load(), 0u);
+}
+
 TEST_F(StageTest, SSR2_AConversionBeginsOverAStreamOfTheKernelAndEndsWithoutAJump) {
   begin();
   speak(1, 5);
