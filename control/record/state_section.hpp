@@ -233,7 +233,7 @@ struct Fields<TransportSnapshot> {
 /// Behind the section of the ports.
 struct StateSection {
   static constexpr std::string_view kName = "states";
-  static constexpr int kVersion = 3;
+  static constexpr int kVersion = 4;
   static void save(const Call& call, ComponentsWriter& out);
   static void load(Call& call, const SavedComponent& saved);
 };

@@ -488,7 +488,7 @@ struct CodecRow {
 
 TEST_F(FieldSubscriptions, CreateCompletesCodecs) {
   const std::vector<CodecRow> rows = {{"opus", "a=rtpmap:96 opus/48000/2"},
-                                      {"OPUS", "a=rtpmap:96 OPUS/48000/2"},
+                                      {"OPUS", "a=rtpmap:96 opus/48000/2"},
                                       {"opus/48000", "a=rtpmap:96 opus/48000/2"},
                                       {"opus/48000/2/32000", "a=rtpmap:96 opus/48000/2"},
                                       {"opus/48000/1", "a=rtpmap:96 opus/48000/2"},

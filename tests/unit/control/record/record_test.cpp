@@ -347,7 +347,7 @@ TEST_F(RecordVersions, OtherFieldsNeedAnotherVersion) {
       "call 1 6bc4f704",       "rtpproxy 1 f2f2a4f9", "prompts 1 3e39c426",    "recordings 1 f7f7c30f",
       "legs 3 75bf2af8",       "origins 1 cede82c2",  "transports 3 4282767a", "medias 5 7a3e6cf3",
       "extensions 1 cb866866", "sdes 1 3d09c16c",     "dtls 1 29d569d5",       "ice 2 a610e8b8",
-      "contexts 1 44430967",   "ports 2 68ae4806",    "states 3 260178d3",     "subscriptions 1 ec21e850",
+      "contexts 1 44430967",   "ports 2 68ae4806",    "states 4 2fcddac9",     "subscriptions 1 ec21e850",
       "proposals 1 42299c00"};
   std::map<std::string, std::set<std::string>> names;
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
