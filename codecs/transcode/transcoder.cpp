@@ -122,7 +122,7 @@ void Transcoder::end_press(Duration length, Instant now, MadePackets& out) {
 }
 
 void Transcoder::tell(const EventSource::News& news, Instant now, MadePackets& out) {
-  if (conversion_->events) {
+  if (tells_events()) {
     if (news.ends_former) {
       // Nothing said how long it was: as long as it was heard of.
       end_press(events_.length(), now, out);
@@ -149,7 +149,7 @@ void Transcoder::tell(const EventSource::News& news, Instant now, MadePackets& o
 
 void Transcoder::follow_tones(Instant now, MadePackets& out) {
   while (const auto news = speech_.take_tone_news()) {
-    if (!conversion_->events) {
+    if (!tells_events()) {
       // Nothing can be told of it.
     } else if (news->change.begins) {
       events_.flush(speech_.encoder(), out);

@@ -50,6 +50,10 @@ class Transcoder final : public OutputStage {
   [[nodiscard]] bool has_floor(std::uint64_t from, Instant now) noexcept;
   /// Takes on what signalling has changed.
   void take_on(const std::shared_ptr<const AudioConversion>& conversion);
+  /// The receiver gets digits as events.
+  [[nodiscard]] bool tells_events() const noexcept {
+    return conversion_->events && EventPackets::can_tell(*conversion_->events);
+  }
   /// Lets another path make the packets from now on.
   void change_path(bool by_law);
   void hear_packet(const RtpView& rtp, Instant now, MadePackets& out);
