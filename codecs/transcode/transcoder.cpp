@@ -84,6 +84,12 @@ void Transcoder::take_on(const std::shared_ptr<const AudioConversion>& conversio
   change_path(translates_only(*conversion));
 }
 
+void Transcoder::start_over() noexcept {
+  ++figures_.no_encoder;
+  conversion_ = nullptr;
+  speech_.encoder().stop();
+}
+
 void Transcoder::hear_packet(const RtpView& rtp, Instant now, MadePackets& out) {
   const auto input = std::ranges::find(conversion_->inputs, rtp.payload_type, &AudioInput::type);
   if (input == conversion_->inputs.end()) {
@@ -198,11 +204,12 @@ void Transcoder::hear(std::uint64_t from, const std::shared_ptr<const AudioConve
     Outlet outlet(*this, now, out);
     hear_packet(rtp, now, outlet);
   } catch (const std::bad_alloc&) {
-    ++figures_.no_encoder;
+    start_over();
   }
 }
 
 std::optional<Instant> Transcoder::due() const noexcept {
+  if (!conversion_) return std::nullopt;
   if (by_law_) return law_.due();
   std::optional<Instant> first = speech_.due();
   const auto consider = [&](std::optional<Instant> other) {
@@ -223,7 +230,7 @@ void Transcoder::drive(Instant now, MadePackets& out) noexcept {
     else
       run_speech(now, outlet);
   } catch (const std::bad_alloc&) {
-    ++figures_.no_encoder;
+    start_over();
   }
 }
 
