@@ -19,9 +19,8 @@ class Resampler final : public AudioResampler {
   enum class Filter : std::uint8_t {
     /// Sample n lies where it lay, as `AudioResampler` says: the first calls give less than they get.
     kExact,
-    /// For calls: a shorter filter, and its delay (some milliseconds) stays in the signal. Each call gives
-    /// what
-    /// its samples last, the first one too. `drain` gives nothing.
+    /// For calls: a shorter filter, whose delay of some milliseconds stays in the signal. Each call, the
+    /// first one too, gives what its samples last. `drain` gives nothing.
     kPrompt,
   };
   /// Equal rates: samples pass unchanged.

@@ -12,7 +12,7 @@ struct dtmf_rx_state_s;
 
 namespace ferry {
 
-/// Listens for the tones of digits. A press is reported when it is certain, about 25 to 40 ms after its
+/// Listens for the tones of digits. A press is reported when it is certain, about 25 to 45 ms after its
 /// beginning, and when it has ended. A break of less than 20 ms ends no press. For one thread.
 class DigitDetector {
  public:

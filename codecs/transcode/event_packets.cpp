@@ -9,6 +9,8 @@ namespace {
 
 /// Longest duration of a segment, clock units.
 constexpr std::int64_t kLongest = 0xffff;
+/// Segments that one call makes. What is longer grows with the next calls, or stays unsaid at the end.
+constexpr unsigned kMostSegments = 4;
 /// Copies of the last packet.
 constexpr unsigned kEnds = 3;
 
@@ -17,7 +19,6 @@ constexpr unsigned kEnds = 3;
 void EventPackets::begin(const OtherType& type, std::uint8_t event, std::uint8_t volume,
                          std::int64_t position) {
   type_ = type;
-  if (type_.clock_rate_hz == 0) type_.clock_rate_hz = 8000;
   event_ = event;
   volume_ = volume;
   position_ = position;
@@ -45,7 +46,7 @@ void EventPackets::send(bool ends, PacketEncoder& place, MadePackets& out) {
 
 void EventPackets::measure(Duration length, PacketEncoder& place, MadePackets& out) {
   std::int64_t units = units_in(length, type_.clock_rate_hz) - before_;
-  while (units > kLongest) {
+  for (unsigned made = 0; units > kLongest && made < kMostSegments; ++made) {
     // A full segment, without an end; the next one begins where it stops.
     duration_ = static_cast<std::uint32_t>(kLongest);
     send(false, place, out);
@@ -54,7 +55,7 @@ void EventPackets::measure(Duration length, PacketEncoder& place, MadePackets& o
     units -= kLongest;
     duration_ = 0;
   }
-  duration_ = std::max(duration_, static_cast<std::uint32_t>(std::max<std::int64_t>(units, 0)));
+  duration_ = std::max(duration_, static_cast<std::uint32_t>(std::clamp<std::int64_t>(units, 0, kLongest)));
 }
 
 void EventPackets::go_on(Duration length, PacketEncoder& place, MadePackets& out) {

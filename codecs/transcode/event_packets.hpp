@@ -19,7 +19,13 @@ class EventPackets {
   /// Time between two packets.
   static constexpr Duration kInterval = std::chrono::milliseconds(20);
 
-  /// A press begins at a position of the timeline of `place`, which must outlive it.
+  /// True if events can be told by this clock. Nobody has one outside 1 to 192 kHz: the durations of a press
+  /// would say nothing, or be countless segments.
+  [[nodiscard]] static constexpr bool can_tell(const OtherType& type) noexcept {
+    return type.clock_rate_hz >= 1000 && type.clock_rate_hz <= 192'000;
+  }
+
+  /// A press begins at a position of the timeline of `place`. Its type `can_tell`.
   void begin(const OtherType& type, std::uint8_t event, std::uint8_t volume, std::int64_t position);
   /// It has lasted so long.
   void go_on(Duration length, PacketEncoder& place, MadePackets& out);
@@ -39,7 +45,8 @@ class EventPackets {
 
  private:
   void send(bool ends, PacketEncoder& place, MadePackets& out);
-  /// Clock units of the present segment; begins another segment where that is too long.
+  /// Clock units of the present segment; begins another segment where that is too long, but only a few in a
+  /// call.
   void measure(Duration length, PacketEncoder& place, MadePackets& out);
 
   OtherType type_;

@@ -15,8 +15,9 @@
 
 namespace ferry {
 
-/// True if nothing of a conversion needs a decoder: its speech is G.711 on both sides, and whatever else the
-/// source may send the receiver has as well. Such a stage costs little more than a packet that passes.
+/// True if nothing of a conversion needs a decoder: its speech is G.711 on both sides, and the receiver has
+/// the events that the source may send. Comfort noise of the source may be unknown to it (`takes`). Such a
+/// stage costs little more than a packet that passes.
 [[nodiscard]] bool translates_only(const AudioConversion& conversion) noexcept;
 
 /// Translates packets of G.711 (RFC 3551 §4.5.14) and passes telephone events (RFC 4733) and comfort noise
@@ -32,7 +33,8 @@ class LawPath {
   void configure(std::shared_ptr<const AudioConversion> conversion) noexcept;
   /// Packets of somebody else have left since the last one.
   void restart();
-  /// True if it can make the receiver's packet of this one. The receiver may want another length.
+  /// True if it can make the receiver's packet of this one. False if the receiver wants another packet time,
+  /// or has no comfort noise.
   [[nodiscard]] bool takes(const RtpView& rtp, const AudioInput& input) const noexcept;
   /// Takes a packet that it `takes`.
   void hear(const RtpView& rtp, const AudioInput& input, Instant now, MadePackets& out);

@@ -159,7 +159,7 @@ bool SpeechPath::start(Instant now) {
     const bool is_noise = source_.front_is_noise();
     const std::int64_t timestamp = source_.front()->timestamp;
     const std::uint32_t clock_hz = source_.front_clock_hz();
-    const Instant least = source_.delays().has_base() ? source_.front_least() : now;
+    const Instant least = source_.front_least();
     const std::span<const std::int16_t> samples = source_.decode();
     if (samples.empty() && !(is_noise && source_.is_pausing())) continue;
     length_ = samples.empty() ? packet_ : samples.size();

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 namespace ferry {
 
@@ -22,12 +23,20 @@ using std::chrono::milliseconds;
 
 /// A packet that is later than this belongs to another beginning of the sender's clock.
 constexpr Duration kClockJump = std::chrono::seconds(1);
+/// Timestamps that differ by more than this have another beginning.
+constexpr Duration kTimestampJump = std::chrono::seconds(10);
 /// Packets of a stream that has given way to another one are left out for so long.
 constexpr Duration kOldStream = std::chrono::seconds(2);
 /// Mean square below which sound is silence: -50 dB below the overload point.
 constexpr float kQuiet = 100.0F * 100.0F;
 /// Level of noise where nothing is known of the source's silence, dB below the overload point.
 constexpr std::uint8_t kNoiseLevel = 65;
+
+/// True if payloads of this input become sound: speech or comfort noise. Without a clock they have no time.
+bool is_audio(const AudioInput& input) noexcept {
+  return input.format.clock_rate_hz != 0 &&
+         (input.kind == AudioInput::Kind::kSpeech || input.kind == AudioInput::Kind::kComfortNoise);
+}
 
 /// The first `size` samples of a room that only grows.
 std::span<std::int16_t> room_in(std::vector<std::int16_t>& room, std::size_t size) {
@@ -67,16 +76,28 @@ std::size_t SpeechSource::input_of(PayloadType type) const noexcept {
 void SpeechSource::note_delay(const RtpView& rtp, std::uint32_t clock_hz, Instant now) {
   if (clock_hz != delay_clock_hz_) delays_.restart();
   delay_clock_hz_ = clock_hz;
-  // Unwrapped, as in `Reorder`.
-  last_spoken_ += static_cast<std::int32_t>(rtp.timestamp - static_cast<std::uint32_t>(last_spoken_));
+  // Unwrapped, as in `Reorder`. A sender that always jumps would run out of time: it begins again each time.
+  const std::int64_t step =
+      static_cast<std::int32_t>(rtp.timestamp - static_cast<std::uint32_t>(last_spoken_));
+  const bool has_jumped = time_of(std::abs(step), clock_hz) > kTimestampJump;
+  if (has_jumped) delays_.restart();
+  last_spoken_ = has_jumped ? rtp.timestamp : last_spoken_ + step;
   const Duration spoken = time_of(last_spoken_, clock_hz);
   if (delays_.has_base() && now - delays_.least(spoken) > kClockJump) delays_.restart();
   delays_.note(spoken, now);
 }
 
+std::optional<Reorder::Outcome> SpeechSource::put(const RtpView& rtp, std::uint32_t tag, Instant now) {
+  if (waiting() >= kMostWaiting) {
+    ++figures_.overruns;
+    return std::nullopt;
+  }
+  return order_.add(rtp, now, tag);
+}
+
 void SpeechSource::add_ordered(const RtpView& rtp, std::uint32_t tag, Instant now) {
-  if (waiting() >= kMostWaiting) discard();
-  if (order_.add(rtp, now, tag) != Reorder::Outcome::kWaits) ++figures_.late;
+  const auto outcome = put(rtp, tag, now);
+  if (outcome && outcome != Reorder::Outcome::kWaits) ++figures_.late;
 }
 
 void SpeechSource::add_redundant(const RtpView& rtp, Instant now) {
@@ -91,9 +112,7 @@ void SpeechSource::add_redundant(const RtpView& rtp, Instant now) {
     const RedBlock& block = blocks->blocks[i];
     const bool is_newest = i + 1 == blocks->count;
     const std::size_t input = input_of(block.type);
-    const bool is_speech =
-        input < inputs().size() && (inputs()[input].kind == AudioInput::Kind::kSpeech ||
-                                    inputs()[input].kind == AudioInput::Kind::kComfortNoise);
+    const bool is_speech = input < inputs().size() && is_audio(inputs()[input]);
     // Generation k is what the k-th packet before had.
     RtpView inner = rtp;
     inner.sequence = SeqNo{static_cast<std::uint16_t>(rtp.sequence.value - (blocks->count - 1 - i))};
@@ -103,9 +122,11 @@ void SpeechSource::add_redundant(const RtpView& rtp, Instant now) {
     if (is_newest) {
       if (is_speech) note_delay(rtp, inputs()[input].format.clock_rate_hz, now);
       add_ordered(inner, is_speech ? static_cast<std::uint32_t>(input) : kOther, now);
-    } else if (is_speech && !block.payload.empty() &&
-               order_.add(inner, now, static_cast<std::uint32_t>(input)) == Reorder::Outcome::kWaits) {
-      ++figures_.recovered;
+    } else if (is_speech && !block.payload.empty()) {
+      // It came late, so it only counts where nothing else is known: the newest may be no speech.
+      if (!delays_.has_base()) note_delay(inner, inputs()[input].format.clock_rate_hz, now);
+      if (put(inner, static_cast<std::uint32_t>(input), now) == Reorder::Outcome::kWaits)
+        ++figures_.recovered;
     }
   }
 }
@@ -128,6 +149,11 @@ void SpeechSource::add(const RtpView& rtp, const AudioInput& input, Instant now)
     add_redundant(rtp, now);
     return;
   }
+  if (!is_audio(input)) {
+    ++figures_.unknown_type;
+    add_other(rtp, now);
+    return;
+  }
   if (input.kind == AudioInput::Kind::kSpeech) note_delay(rtp, input.format.clock_rate_hz, now);
   add_ordered(rtp, static_cast<std::uint32_t>(&input - inputs().data()), now);
 }
@@ -136,7 +162,7 @@ void SpeechSource::add_other(const RtpView& rtp, Instant now) {
   if (ssrc_ != rtp.ssrc) return;
   RtpView empty = rtp;
   empty.payload = {};
-  order_.add(empty, now, kOther);
+  (void)put(empty, kOther, now);
 }
 
 const OrderedPacket* SpeechSource::front() const noexcept {
@@ -154,11 +180,14 @@ std::uint32_t SpeechSource::front_clock_hz() const noexcept {
 }
 
 Instant SpeechSource::front_least() const noexcept {
+  const OrderedPacket& first = order_.waiting().front();
+  if (!delays_.has_base()) return first.at;
   // Unwrapped as in `note_delay`.
-  const auto low = static_cast<std::uint32_t>(order_.waiting().front().timestamp);
+  const auto low = static_cast<std::uint32_t>(first.timestamp);
   const std::int64_t spoken =
       last_spoken_ + static_cast<std::int32_t>(low - static_cast<std::uint32_t>(last_spoken_));
-  return delays_.least(time_of(spoken, delay_clock_hz_));
+  // It has come: a timestamp that says otherwise has jumped.
+  return std::min(delays_.least(time_of(spoken, delay_clock_hz_)), first.at);
 }
 
 Duration SpeechSource::waiting_time() const noexcept {
@@ -249,7 +278,7 @@ std::span<const std::int16_t> SpeechSource::decode() {
 
 void SpeechSource::discard() {
   ++figures_.overruns;
-  if (!decode().empty()) return;
+  take();
 }
 
 void SpeechSource::clear() {

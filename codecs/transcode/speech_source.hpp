@@ -41,7 +41,8 @@ class SpeechSource {
   [[nodiscard]] std::int64_t missing() const noexcept;
   /// Clock of the timestamps of the first one, Hz.
   [[nodiscard]] std::uint32_t front_clock_hz() const noexcept;
-  /// When the first one would have come with the least delay of the network. Some packet of speech was added.
+  /// When the first one would have come with the least delay of the network; never later than it came. Its
+  /// arrival, if no delay is known. Something must wait.
   [[nodiscard]] Instant front_least() const noexcept;
   /// How much sound waits: from the first one's timestamp to that of the last one.
   [[nodiscard]] Duration waiting_time() const noexcept;
@@ -55,7 +56,8 @@ class SpeechSource {
   /// Takes the first packet and decodes it. Samples at the rate of `configure`, mono, borrowed until the next
   /// call; empty if it has none, or is damaged.
   [[nodiscard]] std::span<const std::int16_t> decode();
-  /// Takes the first packet and leaves it out. A decoder hears it, so that it can go on.
+  /// Takes the first packet and leaves it out. No decoder hears it: packets that are too many must cost
+  /// little.
   void discard();
   /// Takes all packets that wait and leaves them out: their time is taken by something else.
   void clear();
@@ -98,8 +100,11 @@ class SpeechSource {
     std::unique_ptr<Resampler> resampler;
   };
   [[nodiscard]] const std::vector<AudioInput>& inputs() const noexcept { return conversion_->inputs; }
+  /// Puts a packet in its place in the queue. Nothing if it has no room there: that counts as an overrun.
+  std::optional<Reorder::Outcome> put(const RtpView& rtp, std::uint32_t tag, Instant now);
   void add_ordered(const RtpView& rtp, std::uint32_t tag, Instant now);
   void add_redundant(const RtpView& rtp, Instant now);
+  /// Learns from the arrival of speech; `clock_hz` is not 0.
   void note_delay(const RtpView& rtp, std::uint32_t clock_hz, Instant now);
   /// The input of a payload type; `inputs().size()` if there is none.
   [[nodiscard]] std::size_t input_of(PayloadType type) const noexcept;
@@ -122,7 +127,9 @@ class SpeechSource {
   std::optional<Ssrc> old_ssrc_;
   Instant restarted_at_{};
   bool has_restarted_ = false;
+  /// Clock of the delays, Hz; 0: nothing was noted yet.
   std::uint32_t delay_clock_hz_ = 0;
+  /// Timestamp that was noted last, unwrapped since the last jump.
   std::int64_t last_spoken_ = 0;
   std::vector<std::unique_ptr<Codec>> codecs_;
   /// The decoder that was used last; null: none yet.

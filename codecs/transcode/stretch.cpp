@@ -11,6 +11,9 @@ namespace {
 /// How much the two parts must be alike: their correlation against their energy.
 constexpr double kAlike = 0.5;
 
+/// Pitch of the longest period that is looked for, Hz: no voice is lower, and longer searches are costly.
+constexpr std::uint32_t kLowestVoice = 50;
+
 /// How much `period` samples from the start look like those behind them, -1 to 1.
 double likeness(std::span<const std::int16_t> samples, std::size_t period) {
   double product = 0;
@@ -56,7 +59,9 @@ std::ptrdiff_t stretch(std::vector<std::int16_t>& samples, std::uint32_t rate_hz
   const std::size_t shortest = rate_hz / 400;
   const std::size_t longest = std::min(samples.size() / 2, static_cast<std::size_t>(std::abs(most)));
   if (longest < shortest || shortest == 0) return 0;
-  const std::size_t period = is_quiet ? longest : period_of(samples, shortest, longest);
+  const std::size_t period =
+      is_quiet ? longest
+               : period_of(samples, shortest, std::min<std::size_t>(longest, rate_hz / kLowestVoice));
   if (period == 0) return 0;
   const std::span<std::int16_t> all = samples;
   if (most < 0) {

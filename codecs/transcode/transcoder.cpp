@@ -84,6 +84,12 @@ void Transcoder::take_on(const std::shared_ptr<const AudioConversion>& conversio
   change_path(translates_only(*conversion));
 }
 
+void Transcoder::start_over() noexcept {
+  ++figures_.no_encoder;
+  conversion_ = nullptr;
+  speech_.encoder().stop();
+}
+
 void Transcoder::hear_packet(const RtpView& rtp, Instant now, MadePackets& out) {
   const auto input = std::ranges::find(conversion_->inputs, rtp.payload_type, &AudioInput::type);
   if (input == conversion_->inputs.end()) {
@@ -122,7 +128,7 @@ void Transcoder::end_press(Duration length, Instant now, MadePackets& out) {
 }
 
 void Transcoder::tell(const EventSource::News& news, Instant now, MadePackets& out) {
-  if (conversion_->events) {
+  if (tells_events()) {
     if (news.ends_former) {
       // Nothing said how long it was: as long as it was heard of.
       end_press(events_.length(), now, out);
@@ -149,7 +155,7 @@ void Transcoder::tell(const EventSource::News& news, Instant now, MadePackets& o
 
 void Transcoder::follow_tones(Instant now, MadePackets& out) {
   while (const auto news = speech_.take_tone_news()) {
-    if (!conversion_->events) {
+    if (!tells_events()) {
       // Nothing can be told of it.
     } else if (news->change.begins) {
       events_.flush(speech_.encoder(), out);
@@ -198,11 +204,12 @@ void Transcoder::hear(std::uint64_t from, const std::shared_ptr<const AudioConve
     Outlet outlet(*this, now, out);
     hear_packet(rtp, now, outlet);
   } catch (const std::bad_alloc&) {
-    ++figures_.no_encoder;
+    start_over();
   }
 }
 
 std::optional<Instant> Transcoder::due() const noexcept {
+  if (!conversion_) return std::nullopt;
   if (by_law_) return law_.due();
   std::optional<Instant> first = speech_.due();
   const auto consider = [&](std::optional<Instant> other) {
@@ -223,7 +230,7 @@ void Transcoder::drive(Instant now, MadePackets& out) noexcept {
     else
       run_speech(now, outlet);
   } catch (const std::bad_alloc&) {
-    ++figures_.no_encoder;
+    start_over();
   }
 }
 

@@ -61,5 +61,21 @@ TEST(Stretch, NeverMoreThanIsAllowed) {
   EXPECT_EQ(stretch(nothing, 8000, 80, true), 0);
 }
 
+TEST(Stretch, NoVoiceIsSoLowThatMoreThan20MsAreSearched) {
+  // Noise that repeats: no other period is like it.
+  const auto repeated = [](std::size_t period) {
+    auto samples = test::low_noise(period, 3000);
+    const auto once = samples;
+    while (samples.size() < 960) samples.insert(samples.end(), once.begin(), once.end());
+    samples.resize(960);
+    return samples;
+  };
+  auto searched = repeated(157);
+  EXPECT_EQ(stretch(searched, 8000, -480, false), -157);
+  auto longer = repeated(240);
+  EXPECT_EQ(stretch(longer, 8000, -480, false), 0);
+  EXPECT_EQ(stretch(longer, 8000, -480, true), -480) << "silence is not searched";
+}
+
 }  // namespace
 }  // namespace ferry::stretch_test
