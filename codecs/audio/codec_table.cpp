@@ -9,7 +9,9 @@
 #include "codecs/audio/simple_encoders.hpp"
 #include "codecs/audio/speex.hpp"
 #include "relay/base/text.hpp"
+#include "relay/core/audio/format_parameters.hpp"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -36,30 +38,37 @@ struct CodecRow {
   std::uint32_t clock_rate_hz;
   unsigned channels;
   std::string_view remark;
+  /// Names of the parameters that its encoder obeys or refuses, sorted, with blanks between them
+  /// (docs/audio.md); `kAllParameters`: whatever there is.
+  std::string_view obeyed;
 };
+/// A plug-in that nobody knows may obey anything.
+constexpr std::string_view kAllParameters = "*";
+constexpr std::string_view kAmrParameters =
+    "crc interleaving mode-change-neighbor mode-change-period mode-set octet-align robust-sorting";
 // clang-format off
 constexpr CodecRow kCodecs[] = {
-    {"PCMU", plain_decoder<make_pcmu_decoder>, plain_encoder<make_pcmu_encoder>, 8000, 1, "any clock"},
-    {"PCMA", plain_decoder<make_pcma_decoder>, plain_encoder<make_pcma_encoder>, 8000, 1, "any clock"},
-    {"G722", plain_decoder<make_g722_decoder>, plain_encoder<make_g722_encoder>, 8000, 1, "samples of 16 kHz"},
-    {"G726-16", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
-    {"G726-24", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
-    {"G726-32", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
-    {"G726-40", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
-    {"AAL2-G726-16", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
-    {"AAL2-G726-24", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
-    {"AAL2-G726-32", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
-    {"AAL2-G726-40", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
-    {"GSM", plain_decoder<make_gsm_decoder>, plain_encoder<make_gsm_encoder>, 8000, 1, ""},
-    {"L16", plain_decoder<make_l16_decoder>, plain_encoder<make_l16_encoder>, 44'100, 1, "any clock, 1 or 2 channels"},
-    {"opus", make_opus_decoder, make_opus_encoder, 48'000, 2, "mono or stereo, FEC, DTX"},
-    {"speex", plain_decoder<make_speex_decoder>, make_speex_encoder, 8000, 1, "also 16000 and 32000"},
-    {"iLBC", plain_decoder<make_ilbc_decoder>, make_ilbc_encoder, 8000, 1, "frames of 20 or 30 ms"},
-    {"AMR", plain_decoder<make_amr_decoder>, make_amr_encoder, 8000, 1, "both layouts, DTX"},
-    {"AMR-WB", plain_decoder<make_amr_wb_decoder>, make_amr_wb_encoder, 16'000, 1, "both layouts, DTX"},
-    {"G729", plain_decoder<make_plugin_decoder>, make_plugin_encoder, 8000, 1, "plug-in"},
-    {"EVS", plain_decoder<make_plugin_decoder>, make_plugin_encoder, 16'000, 1, "plug-in"},
-    {"CN", plain_decoder<make_cn_decoder>, plain_encoder<make_cn_encoder>, 8000, 1, "comfort noise"},
+    {"PCMU", plain_decoder<make_pcmu_decoder>, plain_encoder<make_pcmu_encoder>, 8000, 1, "any clock", ""},
+    {"PCMA", plain_decoder<make_pcma_decoder>, plain_encoder<make_pcma_encoder>, 8000, 1, "any clock", ""},
+    {"G722", plain_decoder<make_g722_decoder>, plain_encoder<make_g722_encoder>, 8000, 1, "samples of 16 kHz", ""},
+    {"G726-16", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, "", ""},
+    {"G726-24", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, "", ""},
+    {"G726-32", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, "", ""},
+    {"G726-40", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, "", ""},
+    {"AAL2-G726-16", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, "", ""},
+    {"AAL2-G726-24", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, "", ""},
+    {"AAL2-G726-32", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, "", ""},
+    {"AAL2-G726-40", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, "", ""},
+    {"GSM", plain_decoder<make_gsm_decoder>, plain_encoder<make_gsm_encoder>, 8000, 1, "", ""},
+    {"L16", plain_decoder<make_l16_decoder>, plain_encoder<make_l16_encoder>, 44'100, 1, "any clock, 1 or 2 channels", ""},
+    {"opus", make_opus_decoder, make_opus_encoder, 48'000, 2, "mono or stereo, FEC, DTX", "cbr maxaveragebitrate maxplaybackrate stereo usedtx useinbandfec"},
+    {"speex", plain_decoder<make_speex_decoder>, make_speex_encoder, 8000, 1, "also 16000 and 32000", "cng mode vbr"},
+    {"iLBC", plain_decoder<make_ilbc_decoder>, make_ilbc_encoder, 8000, 1, "frames of 20 or 30 ms", "mode"},
+    {"AMR", plain_decoder<make_amr_decoder>, make_amr_encoder, 8000, 1, "both layouts, DTX", kAmrParameters},
+    {"AMR-WB", plain_decoder<make_amr_wb_decoder>, make_amr_wb_encoder, 16'000, 1, "both layouts, DTX", kAmrParameters},
+    {"G729", plain_decoder<make_plugin_decoder>, make_plugin_encoder, 8000, 1, "plug-in", "annexb"},
+    {"EVS", plain_decoder<make_plugin_decoder>, make_plugin_encoder, 16'000, 1, "plug-in", kAllParameters},
+    {"CN", plain_decoder<make_cn_decoder>, plain_encoder<make_cn_encoder>, 8000, 1, "comfort noise", ""},
 };
 // clang-format on
 
@@ -93,6 +102,23 @@ EncoderResult make_audio_encoder(const AudioFormat& format, const CodecSettings&
   if (!is_known_rate(format.clock_rate_hz))
     return fail(format.encoding + " at " + std::to_string(format.clock_rate_hz) + " Hz is not encoded");
   return row->encoder(format, settings);
+}
+
+std::string encoding_key(const AudioFormat& format) {
+  const CodecRow* row = row_of(format);
+  std::string key(row == nullptr ? std::string_view(format.encoding) : row->encoding);
+  key.append("/").append(std::to_string(format.clock_rate_hz));
+  key.append("/").append(std::to_string(format.channels));
+  if (row == nullptr || row->obeyed == kAllParameters) return key + " " + format.parameters;
+  for (std::string_view names = row->obeyed; !names.empty();) {
+    const std::size_t end = std::min(names.find(' '), names.size());
+    const std::string_view each = names.substr(0, end);
+    names.remove_prefix(std::min(end + 1, names.size()));
+    const std::string_view value = format_parameter(format.parameters, each);
+    // No value has a semicolon in it.
+    if (!value.empty()) key.append(";").append(each).append("=").append(value);
+  }
+  return key;
 }
 
 std::vector<CodecAbility> list_codecs() {

@@ -14,6 +14,10 @@ namespace ferry {
 /// An encoder of the format, for a receiver that wrote its parameters; the same clock rates. Any thread.
 [[nodiscard]] EncoderResult make_audio_encoder(const AudioFormat& format, const CodecSettings& settings = {});
 
+/// A text that is the same for formats that an encoder treats alike: encoding, clock rate and channels, and
+/// of the parameters only those that it obeys, in one order. Any thread.
+[[nodiscard]] std::string encoding_key(const AudioFormat& format);
+
 /// What one codec can do in this build, on this machine.
 struct CodecAbility {
   /// Name, clock rate and channels as in the usual `a=rtpmap`; no parameters.

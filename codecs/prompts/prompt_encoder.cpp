@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
+#include <utility>
 
 namespace ferry {
 
@@ -68,7 +70,7 @@ void PromptEncoder::fill() {
   if (has_ended_ && !pending_.empty() && pending_.size() < packet_samples_) pending_.resize(packet_samples_);
 }
 
-bool PromptEncoder::step() {
+bool PromptEncoder::encode_next() {
   const auto most = static_cast<std::uint64_t>(kLongest / prompt_->timing().packet_time);
   PromptPart part;
   const std::size_t wanted = made_ == 0 ? kFirstPackets : kPackets;
@@ -89,6 +91,16 @@ bool PromptEncoder::step() {
   }
   part.payloads.shrink_to_fit();
   prompt_->append(std::move(part));
+  return has_more;
+}
+
+bool PromptEncoder::step() noexcept {
+  bool has_more = false;
+  try {
+    has_more = encode_next();
+  } catch (const std::exception&) {
+    has_failed_ = true;
+  }
   if (!has_more) prompt_->finish();
   return has_more;
 }

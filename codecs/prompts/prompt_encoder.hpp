@@ -19,21 +19,24 @@ class PromptEncoder {
   /// The longest sound that is encoded; the rest is left out.
   static constexpr Duration kLongest = std::chrono::hours(1);
 
-  /// What a codec needs to know of its sound before that is opened: the packets that it will make. Nothing if
-  /// it is not encoded here, or has no such packets.
+  /// Makes the encoder of a sound. Null if the codec is not encoded here, or has no packets of that length.
   [[nodiscard]] static std::unique_ptr<PromptEncoder> make(std::unique_ptr<SampleSource> source,
                                                            const AudioFormat& format, unsigned packet_ms);
 
   [[nodiscard]] const std::shared_ptr<Prompt>& prompt() const noexcept { return prompt_; }
   /// Encodes the next packets, about a second of them, and fewer at the first call. False once the prompt is
-  /// complete.
-  bool step();
+  /// complete. If memory runs out, the prompt ends with the packets that it has.
+  bool step() noexcept;
+  /// True if the prompt has ended before its sound, because a step failed.
+  [[nodiscard]] bool has_failed() const noexcept { return has_failed_; }
 
  private:
   PromptEncoder(std::unique_ptr<SampleSource> source, std::unique_ptr<AudioEncoder> encoder,
                 const AudioFormat& format, unsigned packet_ms);
   /// Fills `pending_` until it has a packet, or the sound ends.
   void fill();
+  /// Adds the next packets to the prompt. False if there are no more. Throws std::bad_alloc.
+  bool encode_next();
 
   std::unique_ptr<SampleSource> source_;
   std::unique_ptr<AudioEncoder> encoder_;
@@ -45,7 +48,9 @@ class PromptEncoder {
   std::vector<std::int16_t> pending_;
   std::vector<std::int16_t> read_;
   std::vector<std::int16_t> resampled_;
+  /// True once the source has no more samples.
   bool has_ended_ = false;
+  bool has_failed_ = false;
   /// Packets that were made.
   std::uint64_t made_ = 0;
 };

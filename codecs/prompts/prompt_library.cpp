@@ -8,6 +8,11 @@
 // The identity of a file is its place on the disk, its size and its time, so a file that is replaced is
 // encoded again. The identity of a content is a hash, and the contents are compared.
 //
+// What strangers write must not make work without an end. A prompt is known by what its encoder obeys of the
+// `a=fmtp` (`encoding_key`). What nobody hears any more is not encoded further: the thread looks before each
+// step, and control before it adds one. A prompt is heard if it has more owners than the library and its
+// encoder; control hands it out under the lock, so that the thread does not drop it at that moment.
+//
 // A tone is encoded for so many turns that packets fit into them; its listeners play it over and over.
 #include "codecs/prompts/prompt_library.hpp"
 
@@ -30,11 +35,6 @@ namespace {
 /// Samples a second that a tone is made with.
 constexpr std::uint32_t kToneRate = 8000;
 constexpr unsigned kMsInSecond = 1000;
-
-std::string key_of(const AudioFormat& format) {
-  return fmt::format("{}/{}/{} {}", format.encoding, format.clock_rate_hz, format.channels,
-                     format.parameters);
-}
 
 /// So many samples of a cadence.
 class CadenceSamples final : public SampleSource {
@@ -87,10 +87,9 @@ class PromptLibrary::Content final : public Sound {
     const std::uint64_t whole = std::lcm(turn, std::uint64_t{std::max(packet_ms, 1U)});
     return std::make_unique<CadenceSamples>(*cadence_, whole * kToneRate / kMsInSecond);
   }
-  /// True if both have the same octets in memory, or none of them has any.
-  [[nodiscard]] bool is_same(const Content& other) const noexcept {
-    if (octets_ == other.octets_) return true;
-    return octets_ && other.octets_ && octets_->content() == other.octets_->content();
+  /// Its octets in memory, shared; null if it is a file or a tone.
+  [[nodiscard]] std::shared_ptr<const FileOctets> content() const noexcept {
+    return octets_ && octets_->is_in_memory() ? octets_ : nullptr;
   }
 
  private:
@@ -113,7 +112,7 @@ PromptLibrary::~PromptLibrary() {
   }
   has_work_.notify_all();
   if (thread_.joinable()) thread_.join();
-  for (const auto& encoder : work_) encoder->prompt()->finish();
+  for (const Work& work : work_) work.encoder->prompt()->finish();
 }
 
 Result<std::shared_ptr<const Sound>, SoundFault> PromptLibrary::open_file(
@@ -176,30 +175,52 @@ Result<std::shared_ptr<const Sound>, SoundFault> PromptLibrary::open(const Sound
   return fail(SoundFault::kNoFile);
 }
 
+std::shared_ptr<const Prompt> PromptLibrary::find(const std::string& key, const Content& content) {
+  const std::lock_guard lock(mutex_);
+  const auto known = kept_.find(key);
+  if (known == kept_.end()) return nullptr;
+  const auto one = known->second.content;
+  const auto other = content.content();
+  if (one && other && one->content() != other->content()) return nullptr;
+  known->second.wanted = requests_;
+  return known->second.prompt;
+}
+
 std::shared_ptr<const Prompt> PromptLibrary::prompt(const std::shared_ptr<const Sound>& sound,
                                                     const AudioFormat& format, unsigned packet_ms) {
   // Every sound comes from `open`.
   const auto content = std::static_pointer_cast<const Content>(sound);
-  const std::string key = fmt::format("{} {} {}", content->identity(), key_of(format), packet_ms);
+  const std::string key = fmt::format("{} {} {}", content->identity(), encoding_key(format), packet_ms);
   ++requests_;
-  if (const auto known = kept_.find(key); known != kept_.end() && known->second.content->is_same(*content)) {
-    known->second.wanted = requests_;
+  if (auto known = find(key, *content)) {
     ++found_;
-    return known->second.prompt;
+    return known;
   }
+  if (!has_room_for_work()) return nullptr;
   auto samples = content->samples(packet_ms);
   auto encoder = samples ? PromptEncoder::make(std::move(samples), format, packet_ms) : nullptr;
   if (!encoder) return nullptr;
   ++encoded_;
   const std::shared_ptr<Prompt> made = encoder->prompt();
-  kept_.insert_or_assign(key, Kept{content, made, requests_});
-  encode_later(std::move(encoder));
+  // Made first: a prompt that is kept but waits for nobody would never be complete.
+  std::list<Work> added;
+  added.push_back(Work{key, std::move(encoder)});
+  {
+    const std::lock_guard lock(mutex_);
+    kept_.insert_or_assign(key, Kept{content->content(), made, requests_});
+    work_.splice(work_.end(), added);
+  }
+  if (config_.has_thread)
+    has_work_.notify_one();
+  else
+    encode_all();
+  const std::lock_guard lock(mutex_);
   trim();
   return made;
 }
 
 bool PromptLibrary::encodes(const AudioFormat& format) {
-  const std::string key = key_of(format);
+  const std::string key = encoding_key(format);
   if (const auto known = encodes_.find(key); known != encodes_.end()) return known->second;
   // Formats come from outside, so that their number is bounded.
   constexpr std::size_t kMostFormats = 1000;
@@ -207,14 +228,26 @@ bool PromptLibrary::encodes(const AudioFormat& format) {
   return encodes_[key] = make_audio_encoder(format).has_value();
 }
 
-std::size_t PromptLibrary::kept_octets() const noexcept {
+std::size_t PromptLibrary::octets_of(const std::string& key, const Kept& kept) noexcept {
+  return key.size() + kept.prompt->octets() + (kept.content ? kept.content->size() : 0);
+}
+
+std::size_t PromptLibrary::kept() const {
+  const std::lock_guard lock(mutex_);
+  return kept_.size();
+}
+
+std::size_t PromptLibrary::kept_octets() const {
+  const std::lock_guard lock(mutex_);
   std::size_t all = 0;
-  for (const auto& [key, kept] : kept_) all += kept.prompt->octets();
+  for (const auto& [key, kept] : kept_) all += octets_of(key, kept);
   return all;
 }
 
 void PromptLibrary::trim() {
-  for (std::size_t octets = kept_octets(); octets > config_.cache_octets;) {
+  std::size_t octets = 0;
+  for (const auto& [key, kept] : kept_) octets += octets_of(key, kept);
+  while (octets > config_.cache_octets || kept_.size() > kMostKept) {
     auto oldest = kept_.end();
     for (auto each = kept_.begin(); each != kept_.end(); ++each) {
       // More owners than this list: somebody hears it, or it is being encoded.
@@ -222,21 +255,48 @@ void PromptLibrary::trim() {
       if (oldest == kept_.end() || each->second.wanted < oldest->second.wanted) oldest = each;
     }
     if (oldest == kept_.end()) return;
-    octets -= oldest->second.prompt->octets();
+    octets -= octets_of(oldest->first, oldest->second);
     kept_.erase(oldest);
   }
 }
 
-void PromptLibrary::encode_later(std::unique_ptr<PromptEncoder> encoder) {
-  if (!config_.has_thread) {
-    while (encoder->step()) continue;
-    return;
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    work_.push_back(std::move(encoder));
-  }
-  has_work_.notify_one();
+void PromptLibrary::forget(const Work& work) {
+  const auto known = kept_.find(work.key);
+  if (known != kept_.end() && known->second.prompt == work.encoder->prompt()) kept_.erase(known);
+}
+
+bool PromptLibrary::is_given_up(const Work& work) {
+  const auto known = kept_.find(work.key);
+  const bool is_kept = known != kept_.end() && known->second.prompt == work.encoder->prompt();
+  // The encoder owns it, and `kept_`.
+  if (work.encoder->prompt().use_count() > (is_kept ? 2 : 1)) return false;
+  forget(work);
+  return true;
+}
+
+bool PromptLibrary::has_room_for_work() {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(work_, [this](const Work& work) { return is_given_up(work); });
+  return work_.size() < kMostWork;
+}
+
+void PromptLibrary::encode_one(std::unique_lock<std::mutex>& lock) {
+  std::list<Work> taken;
+  taken.splice(taken.begin(), work_, work_.begin());
+  Work& work = taken.front();
+  if (is_given_up(work)) return;
+  lock.unlock();
+  const bool has_more = work.encoder->step();
+  lock.lock();
+  if (has_more) work_.splice(work_.end(), taken);
+  // Who asks for it next has it encoded anew.
+  else if (work.encoder->has_failed())
+    forget(work);
+}
+
+void PromptLibrary::encode_all() {
+  std::unique_lock lock(mutex_);
+  while (!work_.empty()) encode_one(lock);
 }
 
 void PromptLibrary::run() {
@@ -245,13 +305,7 @@ void PromptLibrary::run() {
   while (true) {
     has_work_.wait(lock, [this] { return ends_ || !work_.empty(); });
     if (ends_) return;
-    std::unique_ptr<PromptEncoder> encoder = std::move(work_.front());
-    work_.pop_front();
-    lock.unlock();
-    // The thread does its work in steps, so that others come to their turn.
-    const bool has_more = encoder->step();
-    lock.lock();
-    if (has_more) work_.push_back(std::move(encoder));
+    encode_one(lock);
   }
 }
 

@@ -23,7 +23,10 @@ class FileOctets {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   /// Copies octets from the place `from` on; returns how many there were.
   std::size_t read(std::size_t from, std::span<std::byte> into) const noexcept;
+  /// The octets in memory; empty for an open file.
   [[nodiscard]] const std::string& content() const noexcept { return content_; }
+  /// False for an open file.
+  [[nodiscard]] bool is_in_memory() const noexcept { return !file_; }
 
  private:
   FileDescriptor file_;

@@ -13,6 +13,10 @@ namespace {
 constexpr std::string_view kEvents = "telephone-event";
 constexpr unsigned kUsualMs = 20;
 constexpr unsigned kLongestMs = 120;
+// Clocks of telephone-event in Hz that digits are sent with. A peer writes the clock: 0 would give events
+// without a duration, and a very high one durations that no number holds.
+constexpr std::uint32_t kLeastEventHz = 1000;
+constexpr std::uint32_t kMostEventHz = 192'000;
 
 /// The packet time of `a=ptime`, or the usual one if it has none, or a strange one.
 unsigned packet_ms_of(std::string_view ptime) {
@@ -26,6 +30,10 @@ AudioFormat format_of(const sdp::Codec& codec) {
 }
 
 bool is_events(const sdp::Codec& codec) { return sdp::equal_ignoring_case(codec.name, kEvents); }
+
+bool has_event_clock(const sdp::Codec& codec) {
+  return codec.clock_rate_hz >= kLeastEventHz && codec.clock_rate_hz <= kMostEventHz;
+}
 
 }  // namespace
 
@@ -48,7 +56,7 @@ std::optional<PlaybackFormat> playback_format(const Media& media, SoundLibrary& 
   PlaybackFormat found{
       PayloadType{chosen->payload_type}, format_of(*chosen), packet_ms_of(section->ptime), {}};
   for (const sdp::Codec& codec : section->codecs) {
-    if (!is_events(codec)) continue;
+    if (!is_events(codec) || !has_event_clock(codec)) continue;
     const bool fits = codec.clock_rate_hz == chosen->clock_rate_hz;
     if (!found.events || fits) found.events = OtherType{PayloadType{codec.payload_type}, codec.clock_rate_hz};
     if (fits) break;

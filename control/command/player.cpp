@@ -20,6 +20,12 @@ constexpr std::int64_t kUsualPauseMs = 100;
 constexpr std::int64_t kUsualLevel = -8;
 constexpr std::int64_t kLowestLevel = -63;
 
+/// So many turns of a tone, from 1 to a million of them; no more than a `Duration` holds.
+Duration turns_of(Duration turn, std::int64_t times) {
+  const std::int64_t turns = std::clamp<std::int64_t>(times, 1, 1'000'000);
+  return turn > Duration::max() / turns ? Duration::max() : turn * turns;
+}
+
 Duration within_bounds(std::optional<std::int64_t> ms, std::int64_t usual) {
   return std::chrono::milliseconds(std::clamp(ms.value_or(usual), kLeastMs, kMostMs));
 }
@@ -79,7 +85,7 @@ bool Player::start(Leg& leg, const Found& found, const Order& order) const {
       play.rounds = Prompt::kForEver;
       // The prompt may have several turns of the cadence.
       if (order.times && found.sound->length() && play.longest == Duration{0})
-        play.longest = *found.sound->length() * std::clamp<std::int64_t>(*order.times, 1, 1'000'000);
+        play.longest = turns_of(*found.sound->length(), *order.times);
     } else {
       playback->length = found.sound->length();
       const std::int64_t from_ns = std::clamp<std::int64_t>(order.from_sample, 0, std::int64_t{1} << 32) *

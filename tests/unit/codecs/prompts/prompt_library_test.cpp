@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <string>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -21,6 +23,7 @@ using Kind = SoundName::Kind;
 namespace fs = std::filesystem;
 
 const AudioFormat kPcma{"PCMA", 8000, 1, ""};
+const AudioFormat kOpus{"opus", 48000, 2, ""};
 
 class PromptLibraryTest : public testing::Test {
  protected:
@@ -160,6 +163,107 @@ TEST_F(PromptLibraryTest, OneEncodeServesAllListenersUntilTheFileChanges) {
   const auto changed = ask(kPcma, 20);
   EXPECT_NE(changed, first);
   EXPECT_EQ(heard(*changed, kPcma).size(), 16'000u);
+}
+
+TEST_F(PromptLibraryTest, ParametersThatNoEncoderObeysDoNotEncodeAgain) {
+  PromptLibrary library(config());
+  const auto busy = library.open({Kind::kTone, "busy"}).value();
+  const auto ask = [&](const char* name, std::uint32_t hertz, unsigned channels, const char* parameters) {
+    return library.prompt(busy, {name, hertz, channels, parameters}, 20);
+  };
+  for (const char* name : {"PCMU", "PCMA", "G722", "GSM", "L16", "G726-32", "AAL2-G726-32"}) {
+    const auto first = ask(name, 8000, 1, "");
+    ASSERT_NE(first, nullptr) << name;
+    for (const char* each : {"x=1", "x=2", "mode=3;stereo=1"}) EXPECT_EQ(ask(name, 8000, 1, each), first);
+  }
+  EXPECT_EQ(ask("pcmu", 8000, 1, ""), ask("PCMU", 8000, 1, ""));
+  const auto opus = ask("opus", 48'000, 2, "stereo=1;useinbandfec=1");
+  EXPECT_EQ(ask("opus", 48'000, 2, "useinbandfec=1;x=4;stereo=1"), opus);
+  EXPECT_NE(ask("opus", 48'000, 2, "useinbandfec=1"), opus);
+  EXPECT_NE(ask("opus", 48'000, 2, "useinbandfec=1;stereo=1;cbr=1"), opus);
+  const auto amr = ask("AMR", 8000, 1, "octet-align=1");
+  EXPECT_EQ(ask("AMR", 8000, 1, "octet-align=1;max-red=7"), amr);
+  EXPECT_NE(ask("AMR", 8000, 1, "octet-align=1;mode-set=0"), amr);
+  EXPECT_EQ(ask("AMR", 8000, 1, "octet-align=1;crc=1"), nullptr) << "refused, not found";
+  EXPECT_TRUE(library.encodes({"AMR", 8000, 1, ""}));
+  EXPECT_FALSE(library.encodes({"AMR", 8000, 1, "crc=1"}));
+}
+
+TEST_F(PromptLibraryTest, WhatNobodyHearsIsNotEncodedFurther) {
+  write(inside_ / "long.wav", 300s);
+  PromptLibrary library(config(true));
+  std::weak_ptr<const Prompt> left;
+  {
+    const auto heard = library.prompt(library.open({Kind::kFile, "long.wav"}).value(), kOpus, 20);
+    ASSERT_NE(heard, nullptr);
+    left = heard;
+  }
+  // The listener is gone. The prompt is dropped, or else it is complete at some time.
+  bool is_complete = false;
+  while (!is_complete && !left.expired()) {
+    if (const auto still = left.lock()) is_complete = still->is_complete();
+    std::this_thread::yield();
+  }
+  EXPECT_FALSE(is_complete);
+  EXPECT_EQ(library.kept(), 0u);
+}
+
+TEST_F(PromptLibraryTest, TheWorkThatWaitsHasABound) {
+  write(inside_ / "long.wav", 300s);
+  PromptLibrary library(config(true));
+  const auto sound = library.open({Kind::kFile, "long.wav"}).value();
+  unsigned bitrate = 6000;
+  const auto ask = [&] {
+    AudioFormat format = kOpus;
+    format.parameters = "maxaveragebitrate=" + std::to_string(bitrate++);
+    return library.prompt(sound, format, 20);
+  };
+  std::vector<std::shared_ptr<const Prompt>> heard;
+  for (std::size_t i = 0; i < PromptLibrary::kMostWork + 20; ++i) {
+    if (auto prompt = ask()) heard.push_back(std::move(prompt));
+  }
+  EXPECT_GE(heard.size(), PromptLibrary::kMostWork);
+  EXPECT_LE(heard.size(), PromptLibrary::kMostWork + 1) << "one is being encoded";
+  heard.clear();
+  EXPECT_NE(ask(), nullptr) << "nobody hears the others any more";
+  EXPECT_LE(library.kept(), 2u);
+}
+
+TEST_F(PromptLibraryTest, WhatIsKeptHasABoundOfEntries) {
+  PromptLibrary library(config());
+  for (std::size_t i = 0; i < PromptLibrary::kMostKept + 10; ++i) {
+    const auto sound = library.open({Kind::kDigit, "1 -8." + std::to_string(i) + " 10"}).value();
+    ASSERT_NE(library.prompt(sound, kPcma, 20), nullptr);
+  }
+  EXPECT_EQ(library.kept(), PromptLibrary::kMostKept);
+}
+
+TEST_F(PromptLibraryTest, KeptPromptsOfFilesHoldNoFileOpen) {
+  for (const char* name : {"a.wav", "b.wav", "c.wav"}) write(inside_ / name, 100ms);
+  PromptLibrary library(config());
+  const auto open_files = [] {
+    return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
+  };
+  const auto before = open_files();
+  for (const char* name : {"a.wav", "b.wav", "c.wav"})
+    ASSERT_NE(library.prompt(library.open({Kind::kFile, name}).value(), kPcma, 20), nullptr);
+  EXPECT_EQ(library.kept(), 3u);
+  EXPECT_EQ(open_files(), before);
+}
+
+TEST_F(PromptLibraryTest, ContentsCountAsOctetsThatAreKept) {
+  write(inside_ / "a.wav", 1s, 48'000);
+  std::ifstream file(inside_ / "a.wav", std::ios::binary);
+  const std::string content((std::istreambuf_iterator<char>(file)), {});
+  PromptLibraryConfig small = config();
+  small.cache_octets = 50'000;
+  PromptLibrary library(small);
+  const auto sound = library.open({Kind::kContent, content}).value();
+  auto heard = library.prompt(sound, kPcma, 20);
+  EXPECT_GT(library.kept_octets(), content.size() + heard->octets());
+  heard.reset();
+  ASSERT_NE(library.prompt(library.open({Kind::kTone, "busy"}).value(), kPcma, 20), nullptr);
+  EXPECT_LE(library.kept_octets(), small.cache_octets);
 }
 
 TEST_F(PromptLibraryTest, ContentsAreKnownByTheirOctets) {

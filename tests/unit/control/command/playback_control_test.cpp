@@ -98,6 +98,19 @@ TEST(PlayMedia, SSR2_ASoundGoesOnWithTheStreamThatPassedUntilThen) {
   EXPECT_EQ(std::ranges::count(heard, true, &ListeningRelay::Heard::marker), 2);
 }
 
+TEST(PlayMedia, TheTurnsOfALongToneDoNotWrapAround) {
+  ListeningRelay all;
+  all.relay.add_call();
+  // 18,529.776 s. As often as below these are 2^64 ns and 34 ms.
+  std::string turn;
+  for (int i = 0; i < 30; ++i) turn += "0/600000,";
+  Request request = play(Kind::kTone, turn + "0/529776");
+  request.play.times = 995'519;
+  ASSERT_TRUE(all.relay.ask(&PlaybackControl::play_media, request));
+  all.pass(990ms);
+  EXPECT_EQ(all.heard(kA).size(), 50u);
+}
+
 TEST(PlayMedia, AllHearItWithTheFlag) {
   ListeningRelay all;
   all.relay.add_call();
@@ -217,6 +230,21 @@ TEST(PlayDtmf, OthersHearTheTone) {
   const auto tone = std::span(samples).first(1900);
   EXPECT_GT(share_at(tone, 852) + share_at(tone, 1477), 0.95);
   EXPECT_GT(heard.size(), 20u) << "the party is heard again";
+}
+
+TEST(PlayDtmf, EventsOfAStrangeClockAreNotUsed) {
+  for (const char* clock : {"0", "999", "192001", "4294967295"}) {
+    ListeningRelay all;
+    prepared_call(all, std::string("a=rtpmap:101 telephone-event/") + clock + "\r\n");
+    (void)all.heard(kB);
+    Request request = digit(9);
+    request.digit.length_ms = 5000;
+    ASSERT_TRUE(all.relay.ask(&PlaybackControl::play_dtmf, request));
+    all.pass(500ms);
+    const auto heard = all.heard(kB);
+    ASSERT_GT(heard.size(), 20u) << clock;
+    for (const auto& each : heard) EXPECT_EQ(each.type, 8u) << clock << ": it hears the tone";
+  }
 }
 
 TEST(PlayDtmf, LengthsAndPausesHaveBounds) {
