@@ -23,6 +23,8 @@
 #include <functional>
 #include <numeric>
 #include <sstream>
+#include <stdexcept>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -102,7 +104,14 @@ class PromptLibrary::Content final : public Sound {
 };
 
 PromptLibrary::PromptLibrary(PromptLibraryConfig config) : config_(std::move(config)) {
-  if (config_.has_thread) thread_ = std::thread([this] { run(); });
+  if (!config_.has_thread) return;
+  try {
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error& e) {
+    throw std::runtime_error(fmt::format(
+        "the host gives no thread for sounds that are played: {} (TasksMax of the unit, ulimit -u)",
+        e.code().message()));
+  }
 }
 
 PromptLibrary::~PromptLibrary() {

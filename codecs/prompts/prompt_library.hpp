@@ -44,7 +44,7 @@ class PromptLibrary final : public SoundLibrary {
   /// Prompts that are kept while nobody hears them.
   static constexpr std::size_t kMostKept = 4096;
 
-  /// Starts the thread.
+  /// Starts the thread. Throws with a sentence for the operator if the host gives none.
   explicit PromptLibrary(PromptLibraryConfig config);
   /// Ends the thread. What is being encoded stays as it is, and counts as complete.
   ~PromptLibrary() override;

@@ -56,7 +56,7 @@ struct SessionConfig {
   /// CPU use of the host in per cent, and its load average.
   double max_cpu_percent = 0;
   double max_load = 0;
-  /// Load of the least busy media thread in per cent, above which no further stream is converted.
+  /// Load of the least busy media thread in per cent, from which on no call begins to convert; 0 = no limit.
   double max_transcoding_percent = 85;
   /// Media in octets per second.
   std::uint64_t max_bandwidth_bytes = 0;

@@ -156,7 +156,7 @@ constexpr OptionRow kOptions[] = {
   {"max-cpu", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_fraction(v, c.session.max_cpu_percent); }, "PERCENT", "refuse new calls while the host's CPU use is above"},
   {"max-bandwidth", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint64_t>(v, c.session.max_bandwidth_bytes, 0, UINT64_MAX); }, "BYTES/S", "refuse new calls while media is above"},
   {"max-load", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_fraction(v, c.session.max_load); }, "LOAD", "refuse new calls while the load average is above"},
-  {"max-transcoding-load", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_fraction(v, c.session.max_transcoding_percent); }, "PERCENT", "refuse calls that need another codec while every media thread is busier (default 85; 0 = no limit)"},
+  {"max-transcoding-load", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_fraction(v, c.session.max_transcoding_percent); }, "PERCENT", "refuse offers that ask for conversion while every media thread is this busy (default 85; 0 = no limit)"},
   {"endpoint-learning", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
      if (v == "off") c.session.latch = LatchPolicy::kOff;
      else if (v == "immediate") c.session.learning = LearningAlgorithm::kImmediate;

@@ -2,7 +2,7 @@
 //
 // A party whose section the relay converts is shown what its partner would have written: `image_section` and
 // `audio_section` make that section out of the partner's own, and the rest of offer and answer takes it as it
-// is.
+// is. Commands do not call it yet.
 #pragma once
 
 #include "control/sdp/sdp.hpp"

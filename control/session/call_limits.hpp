@@ -23,8 +23,8 @@ struct LoadFigures {
   double transcoding_percent = 0;
 };
 
-/// The limits of sessions, load and memory. They keep new calls out and never touch running ones. Control
-/// thread only.
+/// The limits of sessions, load and memory. They keep new calls and first conversions out. Control thread
+/// only.
 class CallLimits {
  public:
   /// `memory_is_short` is asked before each new call; true refuses it, so that the running calls keep the
@@ -35,8 +35,8 @@ class CallLimits {
   /// The limit that keeps a new call out beside `running` ones; nothing if it may come in. Counts the
   /// refusal.
   std::optional<RefusalReason> exceeded(std::size_t running);
-  /// True if audio of a further stream may be converted. Asked before a call gets its first conversion; one
-  /// that has conversions keeps them. A refusal is `RequestFault::kLoadLimit`.
+  /// True if a call may get its first conversion. A call that has one is not asked about. A refusal is
+  /// `RequestFault::kLoadLimit`.
   [[nodiscard]] bool may_transcode() const {
     return config_.max_transcoding_percent <= 0 ||
            load_.transcoding_percent < config_.max_transcoding_percent;

@@ -113,7 +113,7 @@ def too_few_threads(program):
     for processes in (1, 2, 3):
         result = subprocess.run([program, "--config-file=none", "--interface=127.0.0.1", "--offload=off", "--listen-ng=127.0.0.1:2463", "--control-socket=none", "--num-threads=4"],
                                 capture_output=True, text=True, timeout=10, cwd="/", preexec_fn=lambda: become_somebody_with(processes))
-        check(result.returncode == 1 and "gives no thread for media worker" in result.stderr, f"C-12: {processes} threads at most stop the start with a sentence: {result.stderr[-120:]}")
+        check(result.returncode == 1 and "the host gives no thread for" in result.stderr, f"C-12: {processes} threads at most stop the start with a sentence: {result.stderr[-120:]}")
 
 
 def signals(program):

@@ -559,7 +559,7 @@ class Doctor {
     const bool is_full = limit > 0 && least >= limit;
     say("media threads", is_full ? Health::kWarn : Health::kOk,
         fmt::format("{} streams on {} threads, the least busy one at {:.0f} %{}", streams, threads.size(),
-                    least, is_full ? ": calls that need another codec are refused" : ""),
+                    least, is_full ? ": offers that ask for conversion are refused" : ""),
         "more cores (media-threads), another relay, or fewer codecs to convert");
   }
 

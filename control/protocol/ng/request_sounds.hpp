@@ -18,7 +18,7 @@ void sound_number(std::optional<SoundName>& sound, const Value& value);
 void sound_tone(std::optional<SoundName>& sound, const Value& value);
 /// The dictionary `moh`.
 void hold_music(Request& request, const Value& value);
-/// A key of a phone: 0 to 15, or one of `0` to `9`, `*`, `#`, `A` to `D`. Nothing for anything else.
+/// A DTMF digit: 0 to 15, or one of `0` to `9`, `*`, `#`, `A` to `D`. Nothing for anything else.
 [[nodiscard]] std::optional<std::uint8_t> digit_of(const Value& value);
 
 }  // namespace ferry::ng::words

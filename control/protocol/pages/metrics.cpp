@@ -237,7 +237,7 @@ constexpr std::array kRows = std::to_array<Row>({
      out.add(in.sum([](const WorkerTotals& t) { return t.converted_in.load(); }), {{"direction", "in"}});
      out.add(in.sum([](const WorkerTotals& t) { return t.converted_out.load(); }), {{"direction", "out"}});
    }},
-  {{"rtpferry_media_thread_load", Kind::kGauge, "thread", "share of the last second in which a media thread was busy, 0 to 1", "near max-transcoding-load in all threads: calls that need another codec are refused; add cores or relays"},
+  {{"rtpferry_media_thread_load", Kind::kGauge, "thread", "share of the last second in which a media thread was busy, 0 to 1", "near max-transcoding-load in all threads: offers that ask for conversion are refused; add cores or relays"},
    [](const Input& in, Values& out) {
      const auto threads = in.engines.find("media_threads");
      if (threads == in.engines.end()) return;

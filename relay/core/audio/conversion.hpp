@@ -40,7 +40,7 @@ struct OtherType {
   bool operator==(const OtherType&) const = default;
 };
 
-/// Audio is decoded and encoded anew: no codec that the source sends is one of the receiver's.
+/// Audio is decoded and encoded anew: the receiver has not agreed on all of it, or the client wants it so.
 struct AudioConversion {
   /// What the source may send.
   std::vector<AudioInput> inputs;

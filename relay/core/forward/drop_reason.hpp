@@ -145,7 +145,7 @@ inline constexpr std::array<DropReasonRow, kDropReasons> kDropReasonRows = {{
   {DropReason::kNoBuffer, "no-buffer", "packet buffers exhausted", "the host is overloaded"},
   {DropReason::kNoMemory, "no-memory", "no memory for what a new stream or source needs: the packet is lost and the call goes on (C-12)", "the host is out of memory"},
   {DropReason::kSendFailed, "send-failed", "the kernel refused to send", "see the send errors: the host has no route, no room, or its firewall refuses"},
-  {DropReason::kNotConverted, "not-converted", "audio that the receiver cannot decode, at a relay that does not convert audio", "a build or configuration without transcoding: remove the transcoding flags"},
+  {DropReason::kNotConverted, "not-converted", "audio that the receiver cannot decode, at a relay that does not convert audio", "a build without these codecs: see rtpferryd --codecs, and remove the transcoding flags"},
   {DropReason::kMediaOverload, "media-overload", "audio to be converted that no media thread has room for", "more media-threads, fewer transcoded calls (max-transcoding-load), or a host with more cores"},
   {DropReason::kStageGone, "stage-gone", "converted audio of a stream that ended, or changed, while a media thread made it", "nothing: single packets at the end of a stream"},
 }};

@@ -111,7 +111,7 @@ struct Sink {
   /// receiver has reported about the stream (BND-22). Plans share the object while it stays the same.
   std::shared_ptr<const std::string> mid;
   /// How audio is made into what the receiver can decode; null: it passes as it came. Control sets it if the
-  /// source may send a codec that the receiver did not name. Plans share the object while it stays the same.
+  /// receiver has not agreed on all of it, or if the client wants it. Plans share it while it stays the same.
   std::shared_ptr<const AudioConversion> conversion;
   /// The receiver's numbers of payload types that it knows by others; null: numbers stay. Control sets it if
   /// both parties have a codec, each under a number of its own (RFC 3264 §6.1). Without meaning where there

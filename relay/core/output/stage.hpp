@@ -1,4 +1,4 @@
-// The seam for stages that make a receiver's audio from what it is sent: transcoding, mixing, T.38.
+// The seam for stages that make a receiver's audio from what it is sent: transcoding, later mixing and T.38.
 #pragma once
 
 #include "relay/base/types.hpp"
