@@ -21,7 +21,6 @@
 #include "control/call/media_rules.hpp"
 #include "control/call/peer_guard.hpp"
 #include "control/call/session_config.hpp"
-#include "control/call/treated_flows.hpp"
 #include "control/command/recordings.hpp"
 #include "control/command/shown_ports.hpp"
 #include "control/negotiate/directions.hpp"
@@ -110,10 +109,10 @@ Result<void, RequestError> OfferAnswer::check_load() const {
   const bool may_convert =
       !is_answer_ && (request_.codecs.may_convert() || request_.has_flag(Flag::kForceTranscoding));
   if (!may_convert || services_.limits.may_transcode()) return {};
-  const std::vector<TreatedFlow> flows = treated_flows(call_);
-  const bool converts_already =
-      std::ranges::any_of(flows, [](const TreatedFlow& flow) { return flow.sink->conversion != nullptr; });
-  if (converts_already) return {};
+  const bool runs = std::ranges::any_of(call_.legs, [](const auto& leg) {
+    return std::ranges::any_of(leg->medias, [](const auto& media) { return media->answered; });
+  });
+  if (runs) return {};
   return fail(RequestFault::kLoadLimit);
 }
 

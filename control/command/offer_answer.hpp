@@ -191,8 +191,8 @@ class OfferAnswer {
   [[nodiscard]] bool takes_ice(const Match& match) const;
   /// Refuses a section without an address that may be sent to (LAT-11a).
   Result<void, RequestError> check_peers();
-  /// Refuses an offer that may be the call's first one with audio to convert, while the media threads are
-  /// busy.
+  /// Refuses an offer of a new call that asks for conversion while the media threads are busy. Calls that run
+  /// go on.
   [[nodiscard]] Result<void, RequestError> check_load() const;
   /// Finds the music for the other party if the message puts it on hold.
   Result<void, RequestError> find_music();

@@ -35,7 +35,7 @@ class CallLimits {
   /// The limit that keeps a new call out beside `running` ones; nothing if it may come in. Counts the
   /// refusal.
   std::optional<RefusalReason> exceeded(std::size_t running);
-  /// True if a call may get its first conversion. A call that has one is not asked about. A refusal is
+  /// True if a new call may ask for conversion. Calls that run are not asked about. A refusal is
   /// `RequestFault::kLoadLimit`.
   [[nodiscard]] bool may_transcode() const {
     return config_.max_transcoding_percent <= 0 ||

@@ -29,6 +29,7 @@ const std::map<std::string, std::pair<std::string, std::string>, std::less<>> kV
     {"allow-peer", {"10.1.0.0/16", "192.0.2.7/32"}},
     {"deny-peer-ports", {"9000", "7000;9000-9003"}},
     {"cdr", {"no", "yes"}},
+    {"max-transcoding-load", {"50", "70"}},
 };
 
 TEST(Parameters, EachIsSetAsItIsShownAndLeavesTheOthersAlone) {

@@ -1,6 +1,7 @@
 // What explain says of each party as a sender: rows `from`, by stories of calls.
 
 #include "control/diagnose/drop_causes.hpp"
+#include "relay/core/rtp/static_types.hpp"
 #include "tests/support/call_story.hpp"
 
 #include <sstream>

@@ -246,7 +246,9 @@ const RefusedCase kRefusedCases[] = {
      [] { return answer("c", "A", "B", audio_sdp(kParty)); }, "L c 192.0.2.1 4000 A B"},
     {"unsupported", RefusalReason::kUnsupported, nothing,
      [] {
-       return json{{"command", "play media"}, {"call-id", "c"}, {"from-tag", "A"}};
+       std::string text = audio_sdp(kParty);
+       text.erase(text.find("m=audio"));
+       return offer("c", "A", text + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n");
      }},
     {"message", RefusalReason::kMessage, nothing,
      [] {
@@ -357,7 +359,7 @@ json converting_offer(const std::string& call) {
   return request;
 }
 
-TEST(BusyMediaThreads, RefuseTheFirstConversionOfACallAlone) {
+TEST(BusyMediaThreads, RefuseNewCallsThatAskForConversionAlone) {
   WorldOptions options;
   options.session.codecs =
       CodecCatalogue({{{"PCMA", 8000, 1, {}}, 8000, true, true}, {{"G722", 8000, 1, {}}, 16000, true, true}});
@@ -370,10 +372,10 @@ TEST(BusyMediaThreads, RefuseTheFirstConversionOfACallAlone) {
   set(99);
   const json refused = world->ng(converting_offer("late"));
   EXPECT_EQ(refused["result"], "error");
-  EXPECT_EQ(refused["error-reason"], "Load limit exceeded");
+  EXPECT_EQ(refused["error-reason"], "Parallel session limit reached");
   json again = converting_offer("early");
   again["to-tag"] = "B";
-  EXPECT_EQ(world->ng(again)["result"], "ok") << "a call that is converted goes on";
+  EXPECT_EQ(world->ng(again)["result"], "ok") << "a call that runs goes on";
   EXPECT_EQ(world->ng(offer("plain", "A", audio_sdp(kParty)))["result"], "ok");
   set(20);
   EXPECT_EQ(world->ng(converting_offer("late"))["result"], "ok");
