@@ -6,9 +6,11 @@
 
 #include "relay/base/types.hpp"
 #include "relay/core/audio/codec.hpp"
+#include "relay/core/audio/fax.hpp"
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -40,6 +42,51 @@ struct OtherType {
   bool operator==(const OtherType&) const = default;
 };
 
+/// One side of a fax call whose relay stands between T.38 and the sound of a modem.
+struct FaxSide {
+  enum class Role : std::uint8_t {
+    /// The receiver speaks T.38: it gets datagrams made of the sound that the source sends.
+    kToDatagrams,
+    /// The receiver has sound: it gets G.711 made of the datagrams that the source sends.
+    kToSound,
+    /// Both have sound, of a modem: it leaves without jitter, and nothing of it is made up.
+    kSteadySound,
+  };
+  Role role = Role::kSteadySound;
+  /// Names the gateway that both directions of the call share, within the process. 0 for kSteadySound.
+  std::uint64_t gateway = 0;
+  /// What the T.38 party has agreed to.
+  T38Settings t38{};
+  bool operator==(const FaxSide&) const = default;
+};
+
+/// What the receiver gets in place of DTMF that the source sends, as events or as tones (NG key
+/// `DTMF-security`).
+enum class DigitCover : std::uint8_t {
+  /// The digit itself.
+  kNone,
+  /// Nothing: what the source sends during the digit is left out.
+  kDrop,
+  kSilence,
+  /// A tone of `DigitGuard::frequencies_hz`.
+  kTone,
+  /// Another digit, chosen by chance.
+  kRandomDigit,
+  /// The digit 0.
+  kZero,
+  /// The same digit again, as DTMF that the relay makes.
+  kDigit,
+};
+/// How digits and audio of a source are guarded on the way to a receiver.
+struct DigitGuard {
+  DigitCover cover = DigitCover::kNone;
+  /// For kTone. Hz; empty: 400.
+  std::vector<std::uint16_t> frequencies_hz;
+  /// All audio leaves so much later, ms, so that a digit can be covered from its begin on (`delay-buffer`).
+  std::uint16_t delay_ms = 0;
+  bool operator==(const DigitGuard&) const = default;
+};
+
 /// Audio is decoded and encoded anew: the receiver has not agreed on all of it, or the client wants it so.
 struct AudioConversion {
   /// What the source may send.
@@ -59,6 +106,12 @@ struct AudioConversion {
   bool detects_tones = false;
   /// Longest time that a packet may wait for earlier ones, ms; 0: what comes too early is not waited for.
   std::uint16_t most_delay_ms = 80;
+  /// True: all sources of the receiver are heard at a time. False: one at a time.
+  bool mixes = false;
+  /// How digits are guarded; null: they pass.
+  std::shared_ptr<const DigitGuard> guard;
+  /// Set if the audio is that of a fax; null otherwise.
+  std::shared_ptr<const FaxSide> fax;
   bool operator==(const AudioConversion&) const = default;
 };
 

@@ -151,6 +151,13 @@ inline DropReason refuses(const Sink& sink, const PayloadEntry* payload, bool is
   return sink.silenced && !can_silence ? DropReason::kBlocked : DropReason::kNone;
 }
 
+/// In-band DTMF that the relay listens for without changing the audio (NG flag `detect-DTMF`).
+struct ToneListening {
+  /// The codecs of the source.
+  std::vector<AudioInput> inputs;
+  bool operator==(const ToneListening&) const = default;
+};
+
 /// One media source on a transport, and everybody who listens to it.
 struct SourcePlan {
   /// The media that the source belongs to.
@@ -189,6 +196,8 @@ struct SourcePlan {
   std::bitset<128> refused_types;
   /// The SSRCs that the party's SDP gives to the section, under BUNDLE (RFC 9143 §9.2). Empty by default.
   std::vector<Ssrc> ssrcs;
+  /// Set if the source's sound is listened to for digits; null: it is not. Plans share the object.
+  std::shared_ptr<const ToneListening> listening;
   /// Limit of the media that the source may send (LIM-1). Default: none.
   RateLimit rate;
   /// Everybody who receives this source.
@@ -233,6 +242,13 @@ struct SrtpPlan {
   /// plan, and all transports of a media share it; only their worker touches it. Null: the transport makes
   /// its own.
   std::shared_ptr<SrtpContexts> contexts;
+};
+
+/// Reports that the relay itself sends to the peer in place of those of the other parties (RFC 3550 §6).
+struct OwnReports {
+  /// CNAME of the SDES packet (RFC 3550 §6.5.1); random for each party, and never an address.
+  std::string cname;
+  bool operator==(const OwnReports&) const = default;
 };
 
 /// Place of the party by an offer that waits for its answer (LAT-15). That source is accepted beside the
@@ -291,6 +307,12 @@ struct TransportPlan {
   std::shared_ptr<const ProposedPeer> proposed;
   /// ID of the RTP header extension in which the peer names the MID (RFC 9143 §15); 0 = none was agreed.
   std::uint8_t mid_extension = 0;
+  /// Set if the relay sends RTCP of its own to the peer, and takes what others send for it; null: RTCP
+  /// passes. Plans share the object while it stays the same.
+  std::shared_ptr<const OwnReports> own_reports;
+  /// The peer gets comfort noise or silence once it has got nothing for so long; 0 = never. Gateways hang up
+  /// when they hear nothing.
+  std::uint16_t keep_alive_s = 0;
   /// The media sources; at least one. Under BUNDLE several share the transport.
   std::vector<SourcePlan> sources;
   /// SRTP keys; null for plain RTP. Two plans count as different if they do not share the object, even if the
