@@ -10,6 +10,7 @@ CPU time of a call is that of both directions for a second; calls a core are its
 import argparse
 import json
 import os
+import select
 import shutil
 import statistics
 import struct
@@ -44,6 +45,8 @@ class Speakers:
 
     def __init__(self, voices):
         self.sent, self.parties = 0, []
+        # Set after two seconds of `speak`.
+        self.under_way = threading.Event()
         self.voices = voices
 
     def add(self, own_port, to_port, number, codec):
@@ -64,6 +67,8 @@ class Speakers:
                     self.sent += 1
                 except OSError:
                     pass
+            if n == 100:
+                self.under_way.set()
             rest = start + (n + 1) / 50 - time.monotonic()
             if rest > 0:
                 time.sleep(rest)
@@ -79,6 +84,13 @@ class Speakers:
                     count += 1
                 except OSError:
                     break
+        return count
+
+    def heard_at_last(self):
+        """As `heard`, once nothing has come for a tenth of a second."""
+        count = self.heard()
+        while select.select([own for own, *_ in self.parties], [], [], 0.1)[0]:
+            count += self.heard()
         return count
 
     def close(self):
@@ -118,8 +130,7 @@ def cost(kind, build, codec, calls, voices, directory):
                 heard += speakers.heard()
             took = time.monotonic() - start
             spent = (cpu_ns(relay.pids + napi) - before) / 1000
-            time.sleep(0.3)
-            heard += speakers.heard()
+            heard += speakers.heard_at_last()
             return {"us": spent / calls / took, "lost": 1 - heard / speakers.sent}
         finally:
             speakers.close()
@@ -143,7 +154,7 @@ def beside(build, calls, voices, directory, saturated):
                 begin_calls(relay, speakers, "opus", calls)
             talk = threading.Thread(target=speakers.speak, args=(6, 0))
             talk.start()
-            time.sleep(2)
+            speakers.under_way.wait()
             seen = generator.ask({"rate": 10000, "seconds": 3})
             talk.join()
             return {"p50": seen["p50_us"], "p99": seen["p99_us"], "lost": 1 - seen["received"] / seen["sent"]}

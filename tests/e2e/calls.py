@@ -13,7 +13,6 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ALICE, BOB, BOB6, HOME, RELAY4, Capture, Lab, Relay, Skip, add_engine, heard_frequency, inside, need, need_engine, run, tone_pcap, wait_for
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 CALLER_HZ, CALLEE_HZ = 440, 700
 
 SDP = """v=0
@@ -292,9 +291,7 @@ def main():
                 relay = Relay(lab, os.path.abspath(arguments.build), "--delete-delay=0", "--num-threads=2", *offload)
                 if arguments.offload and not relay.ctl("engines")["offload"]:
                     raise Skip("no rights to load BPF programs: " + lab.log("relay.log"))
-                lab.start("core", "kamailio", "-f", os.path.join(HERE, "kamailio.cfg"), "-DD", "-m", "64", "-M", "8", "-Y", lab.directory,
-                          log="kamailio.log")
-                wait_for(lambda: "5060" in run(*inside("core", "ss", "-lun")).stdout, 10, "Kamailio")
+                lab.start_kamailio("kamailio.cfg")
                 result = call(lab, relay, name, **options)
                 failed += report(lab, result, name, arguments.keep_logs)
         return 1 if failed else 0

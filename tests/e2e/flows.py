@@ -21,7 +21,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ALICE, BOB, RELAY4, Lab, Relay, Skip, entered, inside, need, ns, run, wait_for
 from verdict import FAILED, check, exit_status
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def socket_in(name, address, port, kind=socket.SOCK_DGRAM):
@@ -489,9 +488,7 @@ def main():
         need("kamailio", "ip", "pgrep")
         with Lab() as lab:
             relay = Relay(lab, os.path.abspath(arguments.build), "--delete-delay=0", "--num-threads=2", "--listen-tcp-ng=127.0.0.1:2223")
-            lab.start("core", "kamailio", "-f", os.path.join(HERE, "kamailio-flows.cfg"), "-DD", "-m", "64", "-M", "8", "-Y", lab.directory,
-                      log="kamailio.log")
-            wait_for(lambda: "5060" in run(*inside("core", "ss", "-lun")).stdout, 10, "Kamailio")
+            lab.start_kamailio("kamailio-flows.cfg")
             for number, flow in enumerate(flows):
                 if arguments.only and flow.__name__ != arguments.only:
                     continue

@@ -184,12 +184,24 @@ class Lab:
         self.processes.append(process)
         return process
 
+    def start_kamailio(self, configuration):
+        """Kamailio in core with a file of this folder. Returns once it listens at UDP port 5060."""
+        self.start("core", "kamailio", "-f", os.path.join(os.path.dirname(os.path.abspath(__file__)), configuration), "-DD", "-m", "64", "-M", "8",
+                   "-Y", self.directory, log="kamailio.log")
+        wait_for(lambda: "5060" in run(*inside("core", "ss", "-lun")).stdout, 10, "Kamailio")
+
     def path(self, name):
         return os.path.join(self.directory, name)
 
     def log(self, name):
         with open(self.path(name), errors="replace") as f:
             return f.read()
+
+    def print_logs(self, most):
+        """The last `most` characters of each log."""
+        for name in sorted(os.listdir(self.directory)):
+            if name.endswith(".log"):
+                print(f"--- {name}\n" + self.log(name)[-most:])
 
     def __exit__(self, *_):
         for process in self.processes:

@@ -15,7 +15,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from calls import CALLEE_HZ, CALLER_HZ, SDP, Result, call, caller_scenario, callee_scenario, near, report, write
 from lab import ALICE, BOB, HOME, RELAY4, Lab, Relay, Skip, add_engine, heard_frequency, inside, need, need_engine, run, tone_pcap, wait_for
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 PROMPT_HZ = 1000
 IN_KERNEL = ("plain", "hold", "prompt", "recorded")
 SECOND_MEDIA = """      m=audio [media_port+2] RTP/AVP 8
@@ -132,9 +131,7 @@ def main():
                               f"--recording-dir={folder}", "--rtpp-notify=tcp:127.0.0.1:22333", "--rtpp-timeout=4", *offload)
                 if args.offload and not relay.ctl("engines")["offload"]:
                     raise Skip("no rights to load BPF programs: " + lab.log("relay.log"))
-                lab.start("core", "kamailio", "-f", os.path.join(HERE, "kamailio-rtpproxy.cfg"), "-DD", "-m", "64", "-M", "8", "-Y", lab.directory,
-                          log="kamailio.log")
-                wait_for(lambda: "5060" in run(*inside("core", "ss", "-lun")).stdout, 10, "Kamailio")
+                lab.start_kamailio("kamailio-rtpproxy.cfg")
                 if options is None:
                     result = vanished(lab, relay, name)
                 else:

@@ -17,7 +17,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ALICE, BOB, RELAY4, Lab, Relay, Skip, add_engine, inside, need, need_engine, run, wait_for
 from verdict import FAILED, check, exit_status
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = "/usr/lib/baresip/modules"
 ALICE_HZ, BOB_HZ = 440, 700
 
@@ -188,9 +187,7 @@ def main():
         need_engine(arguments.build, arguments.engine)
         with Lab(arguments.engine) as lab:
             relay = Relay(lab, os.path.abspath(arguments.build), "--delete-delay=0", "--num-threads=1", f"--recording-dir={lab.path('rec')}", "--recording-method=all", "--record-all")
-            lab.start("core", "kamailio", "-f", os.path.join(HERE, "kamailio-secure.cfg"), "-DD", "-m", "64", "-M", "8", "-Y", lab.directory,
-                      log="kamailio.log")
-            wait_for(lambda: "5060" in run(*inside("core", "ss", "-lun")).stdout, 10, "Kamailio")
+            lab.start_kamailio("kamailio-secure.cfg")
             try:
                 suites = (("AES_CM_128_HMAC_SHA1_80", None), ("AES_CM_128_HMAC_SHA1_32", "AES_CM_128_HMAC_SHA1_80"), (None, "AES_CM_128_HMAC_SHA1_32"),
                           ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_80"))
@@ -212,9 +209,7 @@ def main():
                 check(counts["sent"] > 20 * counts["sent_by_socket"], f"{counts['sent']} packets left by DPDK's ports, {counts['sent_by_socket']} by sockets")
             check("inline:" not in lab.log("relay.log"), "no key is in the log (SRT-15)")
             if FAILED:
-                for log in sorted(os.listdir(lab.directory)):
-                    if log.endswith(".log"):
-                        print(f"--- {log}\n" + lab.log(log)[-1500:])
+                lab.print_logs(1500)
     except Skip as why:
         print(f"SKIP: {why}")
         return 77

@@ -79,9 +79,7 @@ def main():
         need("kamailio", "baresip", "sipp", "sox", "tcpdump", "ip", "pgrep", "ss")
         with Lab() as lab:
             relay = Relay(lab, os.path.abspath(arguments.build), "--delete-delay=0", "--num-threads=1", *options)
-            lab.start("core", "kamailio", "-f", os.path.join(HERE, "kamailio-transcode.cfg"), "-DD", "-m", "64", "-M", "8", "-Y", lab.directory,
-                      log="kamailio.log")
-            wait_for(lambda: "5060" in run(*inside("core", "ss", "-lun")).stdout, 10, "Kamailio")
+            lab.start_kamailio("kamailio-transcode.cfg")
             for codec in arguments.codec or CODECS:
                 for play in (sipp_calls, baresip_calls):
                     running = len(lab.processes)
@@ -96,9 +94,7 @@ def main():
                         run("rm", "-rf", lab.path(folder))
             check(relay.used_pairs() == 0, "no port is left in use")
             if FAILED:
-                for log in sorted(os.listdir(lab.directory)):
-                    if log.endswith(".log"):
-                        print(f"--- {log}\n" + lab.log(log)[-1500:])
+                lab.print_logs(1500)
     except Skip as why:
         print(f"SKIP: {why}")
         return 77

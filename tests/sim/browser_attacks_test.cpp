@@ -73,15 +73,7 @@ class Attacked : public GroupCall, public ::testing::TestWithParam<Place> {
   }
   /// A check with this password, as the browser would send it.
   [[nodiscard]] Packet check(const std::string& password, std::uint32_t n) const {
-    const std::string username = browser_.plan.peer.ufrag + ":" + browser_.plan.own.ufrag;
-    stun::Contents contents;
-    contents.username = username;
-    contents.use_candidate = true;
-    contents.controlling = 1;
-    contents.priority = 1;
-    stun::TransactionId transaction{};
-    for (std::size_t i = 0; i < 4; ++i) transaction[i] = std::byte(n >> (8 * i));
-    return stun::write(stun::Kind::kRequest, transaction, contents, password);
+    return stun_check(browser_.check_name(), password, n);
   }
   static Packet hello(std::uint64_t seed = 1) {
     return dtls_message(kClientHello, 0, hello_body(random_of(seed)));

@@ -78,20 +78,6 @@ class Attack : public ::testing::TestWithParam<std::size_t> {
     add(second, before[1], 'F');
     return talked;
   }
-  /// A check as the browser would send it, but for the password.
-  static Packet check(const std::string& username, const std::string& password, std::uint32_t n) {
-    stun::Contents contents;
-    contents.username = username;
-    contents.use_candidate = true;
-    contents.controlling = 1;
-    contents.priority = 1;
-    stun::TransactionId transaction{};
-    for (std::size_t i = 0; i < 4; ++i) transaction[i] = std::byte(n >> (8 * i));
-    return stun::write(stun::Kind::kRequest, transaction, contents, password);
-  }
-  static std::string username_of(const IcePhone& phone) {
-    return phone.plan.peer.ufrag + ":" + phone.plan.own.ufrag;
-  }
   /// An answer that carries `mark` where a worker's number may stand.
   static Packet answer_to_nobody(std::uint8_t mark, std::uint32_t n) {
     stun::TransactionId transaction{};
@@ -139,8 +125,8 @@ TEST_P(Attack, I10_StrangersThatGuessTheFiveTuple) {
       world_->send(from, one_port(), half_a_hello());
       // From the parties' places it would be a forged message of an association, which row D-03 is about.
       if (from.address == places[0].address) world_->send(from, one_port(), client_hello());
-      world_->send(from, one_port(), check(username_of(alice), "a wrong password", n));
-      world_->send(from, one_port(), check(username_of(bob), "a wrong password", n));
+      world_->send(from, one_port(), stun_check(alice.check_name(), "a wrong password", n));
+      world_->send(from, one_port(), stun_check(bob.check_name(), "a wrong password", n));
       for (std::uint8_t mark = 0; mark < 4; ++mark) world_->send(from, one_port(), answer_to_nobody(mark, n));
     }
   });
@@ -164,7 +150,7 @@ TEST_P(Attack, I11_AFloodOfUnknownUfragsIsDroppedAndCounted) {
       const Endpoint& from = places[random() % places.size()];
       const auto number = static_cast<std::uint32_t>(n * 200 + i);
       if (i % 3 == 0)
-        world_->send(from, one_port(), check("Nobody" + std::to_string(random()) + ":x", "any", number));
+        world_->send(from, one_port(), stun_check("Nobody" + std::to_string(random()) + ":x", "any", number));
       else if (i % 3 == 1)
         world_->send(from, one_port(), answer_to_nobody(static_cast<std::uint8_t>(i), number));
       else
@@ -187,7 +173,7 @@ TEST_P(Attack, I12_AnAuthenticCheckWithTheAddressOfAnotherCallsParty) {
   const std::size_t before = mallory.heard.size() + trudy.heard.size();
   const auto talked = talk(alice, bob, [&](std::uint16_t n) {
     for (const Endpoint& victim : {alice.at(), bob.at()})
-      world_->send(victim, one_port(), check(username_of(mallory), mallory.plan.peer.password, n));
+      world_->send(victim, one_port(), stun_check(mallory.check_name(), mallory.plan.peer.password, n));
   });
   EXPECT_EQ(talked.arrived, 100u);
   EXPECT_EQ(talked.wrong, 0u);
@@ -196,7 +182,7 @@ TEST_P(Attack, I12_AnAuthenticCheckWithTheAddressOfAnotherCallsParty) {
   // The same while Alice and Bob are silent.
   for (std::uint32_t n = 0; n < 100; ++n) {
     for (const Endpoint& victim : {alice.at(), bob.at()})
-      world_->send(victim, one_port(), check(username_of(mallory), mallory.plan.peer.password, 1000 + n));
+      world_->send(victim, one_port(), stun_check(mallory.check_name(), mallory.plan.peer.password, 1000 + n));
     pass(200ms);
   }
   EXPECT_EQ(talk(alice, bob, [](std::uint16_t) {}).arrived, 100u);

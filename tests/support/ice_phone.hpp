@@ -23,6 +23,19 @@
 
 namespace ferry::test {
 
+/// A check that asks for its pair to be taken (RFC 8445 §7.2.2); `n` tells checks apart.
+[[nodiscard]] inline Packet stun_check(const std::string& username, const std::string& password,
+                                       std::uint32_t n) {
+  stun::Contents contents;
+  contents.username = username;
+  contents.use_candidate = true;
+  contents.controlling = 1;
+  contents.priority = 1;
+  stun::TransactionId transaction{};
+  for (std::size_t i = 0; i < 4; ++i) transaction[i] = std::byte(n >> (8 * i));
+  return stun::write(stun::Kind::kRequest, transaction, contents, password);
+}
+
 /// A party with ICE at one or more addresses, RTCP on the RTP port. With DTLS it begins the handshake, unless
 /// `setup` leaves the choice to the relay. Call `drive` and `listen` in turn while time passes.
 class IcePhone final {
@@ -133,6 +146,8 @@ class IcePhone final {
     const auto& selected = agent.selected(Component::kRtp);
     return selected ? selected->peer : Endpoint{};
   }
+  /// The USERNAME of its checks.
+  [[nodiscard]] std::string check_name() const { return plan.peer.ufrag + ":" + plan.own.ufrag; }
   /// From where it sends now.
   [[nodiscard]] Endpoint source() const {
     const auto& selected = agent.selected(Component::kRtp);
