@@ -53,6 +53,8 @@ enum class DeadlineKind : std::uint8_t {
   kEarly,
   /// What its output makes: prompts, DTMF.
   kOutput,
+  /// RTCP reports of the relay's own.
+  kReport,
   kCount
 };
 

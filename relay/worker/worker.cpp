@@ -226,6 +226,7 @@ void Worker::serve_deadlines(Instant now) noexcept {
       turns_.await(entry, now);
       early_.await(entry);
       own_packets_.await(entry, now);
+      reports_.await(entry, now);
     });
   }
   bool has_served = false;
@@ -237,6 +238,9 @@ void Worker::serve_deadlines(Instant now) noexcept {
         break;
       case DeadlineKind::kOutput:
         own_packets_.drive(*due->entry, now);
+        break;
+      case DeadlineKind::kReport:
+        reports_.drive(*due->entry, now);
         break;
       default:
         turns_.drive(*due->entry, now);
