@@ -10,7 +10,7 @@
 
 #include "codecs/audio/codec_table.hpp"
 #include "codecs/audio/resampler.hpp"
-#include "codecs/transcode/transcoder.hpp"
+#include "codecs/transcode/mixing_stage.hpp"
 #include "relay/io/sim/sim_network.hpp"
 #include "relay/media/media_threads.hpp"
 #include "relay/worker/worker.hpp"
@@ -135,7 +135,7 @@ double relayed(Way way, const Codec& from, const Codec& to,
   // The thread lives in the time of the network.
   std::atomic<std::int64_t> time{network.now().time_since_epoch().count()};
   MediaThreads threads(
-      way == Way::kOnThread ? 1 : 0, 1, [](const StageOwner&) { return make_transcoder(); },
+      way == Way::kOnThread ? 1 : 0, 1, [](const StageOwner&) { return make_stage(); },
       [&] { return Instant{Duration{time.load()}}; });
   Worker worker(std::make_unique<SimIo>(network),
                 std::make_shared<const OwnMedia>(std::vector<OwnMedia::Range>{}));

@@ -238,6 +238,4 @@ void Transcoder::on_feedback(const EncoderFeedback& feedback) noexcept {
   if (!by_law_) speech_.encoder().on_feedback(feedback);
 }
 
-std::unique_ptr<OutputStage> make_transcoder() { return std::make_unique<Transcoder>(); }
-
 }  // namespace ferry

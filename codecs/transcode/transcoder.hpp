@@ -20,7 +20,7 @@ namespace ferry {
 /// uses it; the first packets allocate, later ones do not.
 ///
 /// Several sources: who speaks has the floor, and the others are not heard until it has been silent for
-/// `kFloor`.
+/// `kFloor`. `MixingStage` hears them at a time.
 class Transcoder final : public OutputStage {
  public:
   /// A source that has sent nothing for so long gives way to another one.
@@ -33,6 +33,8 @@ class Transcoder final : public OutputStage {
   [[nodiscard]] std::optional<Instant> due() const noexcept override;
   void drive(Instant now, MadePackets& out) noexcept override;
 
+  /// The next packet may be of any source: nobody has to be silent before.
+  void yield_floor() noexcept { spoke_at_ = {}; }
   /// What is heard of the receiver: what its payloads ask for (CMR) and what its RTCP says.
   void on_feedback(const EncoderFeedback& feedback) noexcept;
   /// The mode that the source which is heard asks for in its payloads (RFC 4867 §4.3.1). It is for the stage
@@ -46,7 +48,7 @@ class Transcoder final : public OutputStage {
   /// Passes packets on and remembers when the last one left.
   class Outlet;
   class BehindEvents;
-  /// True if this source may be heard now. A mixer would stand here.
+  /// True if this source may be heard now.
   [[nodiscard]] bool has_floor(std::uint64_t from, Instant now) noexcept;
   /// Takes on what signalling has changed.
   void take_on(const std::shared_ptr<const AudioConversion>& conversion);
@@ -87,8 +89,5 @@ class Transcoder final : public OutputStage {
   /// When it sent last. Unset: nobody was heard yet.
   Instant spoke_at_{};
 };
-
-/// A stage for one receiver. Throws std::bad_alloc.
-[[nodiscard]] std::unique_ptr<OutputStage> make_transcoder();
 
 }  // namespace ferry

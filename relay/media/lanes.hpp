@@ -4,11 +4,16 @@
 #include "relay/base/record_ring.hpp"
 #include "relay/core/output/stage.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
 namespace ferry {
+
+/// How much of a lane one source of one stage takes: octets of its payloads that wait. The worker adds, the
+/// thread takes away.
+using LaneShare = std::atomic<std::uint32_t>;
 
 /// An RTP packet for a stage, without its payload.
 struct HeardPacket {
@@ -18,6 +23,8 @@ struct HeardPacket {
   std::uint64_t from = 0;
   /// What the audio of that source becomes from this packet on; null = as before.
   std::shared_ptr<const AudioConversion> conversion;
+  /// What its source takes of the lane. Null if nobody counts.
+  std::shared_ptr<LaneShare> share;
   /// When it came to the relay.
   Instant at{};
   Ssrc ssrc;
@@ -42,6 +49,13 @@ struct Lanes {
   static constexpr std::size_t kOctets = 256 * 1024;
   /// Longest payload that goes by a lane: 20 ms of L16 at 48 kHz in stereo take 3,840 octets.
   static constexpr std::size_t kLongest = 4096;
+  /// Most that one source of one stage may take of the way to the thread, so that a flood of one leaves room
+  /// for the calls beside it: 0.4 seconds of the largest stream, many of a usual one.
+  static constexpr std::uint32_t kShare = kOctets / 8;
+  /// What a packet takes of a share: its payload, and about the room of its head.
+  [[nodiscard]] static constexpr std::uint32_t share_of(std::size_t payload) noexcept {
+    return static_cast<std::uint32_t>(payload + sizeof(HeardPacket));
+  }
   RecordRing<HeardPacket> heard{kOctets};
   RecordRing<FinishedPacket> made{kOctets};
 };

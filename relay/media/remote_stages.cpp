@@ -39,7 +39,7 @@ void RemoteStage::hear(std::uint64_t from, const std::shared_ptr<const AudioConv
   if (place_ == Place::kWorker) {
     told->conversion = conversion;
     local_->hear(from, conversion, rtp, now, out);
-  } else if (!send(from, is_known ? nullptr : conversion, rtp, now)) {
+  } else if (!send(*told, is_known ? nullptr : conversion, rtp, now)) {
     home_.count_lost();
   } else if (!is_known) {
     told->conversion = conversion;
@@ -62,12 +62,28 @@ bool RemoteStage::settle(const AudioConversion& conversion) noexcept {
   });
 }
 
-bool RemoteStage::send(std::uint64_t from, std::shared_ptr<const AudioConversion> conversion,
-                       const RtpView& rtp, Instant now) noexcept {
+bool RemoteStage::send(Told& told, std::shared_ptr<const AudioConversion> conversion, const RtpView& rtp,
+                       Instant now) noexcept {
   if (rtp.payload.size() > Lanes::kLongest) return false;
-  HeardPacket packet{owner_.serial, from,         std::move(conversion), now,       rtp.ssrc,
-                     rtp.timestamp, rtp.sequence, rtp.payload_type,      rtp.marker};
-  if (!thread_->lanes_of(home_.worker()).heard.push(std::move(packet), rtp.payload)) return false;
+  if (!told.share && !had_memory([&] { told.share = std::make_shared<LaneShare>(0); })) return false;
+  const std::uint32_t wanted = Lanes::share_of(rtp.payload.size());
+  if (told.share->load(std::memory_order_relaxed) + wanted > Lanes::kShare) return false;
+  HeardPacket packet;
+  packet.serial = owner_.serial;
+  packet.from = told.from;
+  packet.share = told.share;
+  packet.conversion = std::move(conversion);
+  packet.at = now;
+  packet.ssrc = rtp.ssrc;
+  packet.timestamp = rtp.timestamp;
+  packet.sequence = rtp.sequence;
+  packet.type = rtp.payload_type;
+  packet.marker = rtp.marker;
+  told.share->fetch_add(wanted, std::memory_order_relaxed);
+  if (!thread_->lanes_of(home_.worker()).heard.push(std::move(packet), rtp.payload)) {
+    told.share->fetch_sub(wanted, std::memory_order_relaxed);
+    return false;
+  }
   home_.note_given(*thread_);
   return true;
 }

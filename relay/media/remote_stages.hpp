@@ -47,13 +47,15 @@ class RemoteStage final : public OutputStage {
   struct Told {
     std::uint64_t from = 0;
     std::shared_ptr<const AudioConversion> conversion;
+    /// What it takes of the lane. Null before it is on a thread.
+    std::shared_ptr<LaneShare> share{};
   };
   /// Puts the stage where its work belongs, now that it hears `conversion`. False without memory.
   [[nodiscard]] bool settle(const AudioConversion& conversion) noexcept;
-  /// Sends a packet to the thread, with its conversion if the stage does not know that. False if the lane has
-  /// no room.
-  [[nodiscard]] bool send(std::uint64_t from, std::shared_ptr<const AudioConversion> conversion,
-                          const RtpView& rtp, Instant now) noexcept;
+  /// Sends a packet of a source to the thread, with its conversion if the stage does not know that. False if
+  /// the lane has no room for it.
+  [[nodiscard]] bool send(Told& told, std::shared_ptr<const AudioConversion> conversion, const RtpView& rtp,
+                          Instant now) noexcept;
 
   RemoteStages& home_;
   StageOwner owner_;

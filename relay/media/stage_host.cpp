@@ -34,17 +34,12 @@ bool StageHost::hear(HeardPacket& packet, Bytes payload) noexcept {
   const auto found = stages_.find(packet.serial);
   if (found == stages_.end()) return false;
   Hosted& hosted = found->second;
-  auto known =
-      std::ranges::find(hosted.conversions, packet.from, &decltype(hosted.conversions)::value_type::first);
-  if (packet.conversion) {
-    if (known != hosted.conversions.end()) {
-      known->second = std::move(packet.conversion);
-    } else if (had_memory(
-                   [&] { hosted.conversions.emplace_back(packet.from, std::move(packet.conversion)); })) {
-      known = std::prev(hosted.conversions.end());
-    }
-  }
-  if (known == hosted.conversions.end()) return false;
+  auto known = std::ranges::find(hosted.sources, packet.from, &Told::from);
+  if (packet.conversion && known == hosted.sources.end() &&
+      had_memory([&] { hosted.sources.push_back({packet.from, nullptr}); }))
+    known = std::prev(hosted.sources.end());
+  if (known == hosted.sources.end()) return false;
+  if (packet.conversion) known->conversion = std::move(packet.conversion);
   RtpView rtp;
   rtp.ssrc = packet.ssrc;
   rtp.sequence = packet.sequence;
@@ -54,15 +49,15 @@ bool StageHost::hear(HeardPacket& packet, Bytes payload) noexcept {
   rtp.payload = payload;
   hosted.told = std::max(hosted.told, packet.at);
   FromHosted out(outlet_, hosted);
-  hosted.stage->hear(packet.from, known->second, rtp, hosted.told, out);
+  hosted.stage->hear(packet.from, known->conversion, rtp, hosted.told, out);
   await(hosted);
   return true;
 }
 
 void StageHost::drive(Instant now) noexcept {
-  while (!queue_.empty() && queue_.top().at <= now) {
-    const Due next = queue_.top();
-    queue_.pop();
+  while (!queue_.empty() && queue_.front().at <= now) {
+    const Due next = queue_.front();
+    take_first();
     const auto found = stages_.find(next.serial);
     if (found == stages_.end() || found->second.queued != next.at) continue;
     Hosted& hosted = found->second;
@@ -72,6 +67,7 @@ void StageHost::drive(Instant now) noexcept {
     hosted.stage->drive(hosted.told, out);
     await(hosted);
   }
+  tidy();
 }
 
 void StageHost::await(Hosted& hosted) noexcept {
@@ -81,7 +77,27 @@ void StageHost::await(Hosted& hosted) noexcept {
   const Instant at = std::max(*due, hosted.told + std::chrono::microseconds(100));
   if (hosted.queued != Instant{} && hosted.queued <= at) return;
   // Without memory the stage waits for its next packet.
-  if (had_memory([&] { queue_.push({at, hosted.owner.serial}); })) hosted.queued = at;
+  if (!had_memory([&] { queue_.push_back({at, hosted.owner.serial}); })) return;
+  std::ranges::push_heap(queue_, std::greater<>());
+  hosted.queued = at;
+  tidy();
+}
+
+bool StageHost::is_current(const Due& entry) const noexcept {
+  const auto found = stages_.find(entry.serial);
+  return found != stages_.end() && found->second.queued == entry.at;
+}
+
+void StageHost::take_first() noexcept {
+  std::ranges::pop_heap(queue_, std::greater<>());
+  queue_.pop_back();
+}
+
+void StageHost::tidy() noexcept {
+  while (!queue_.empty() && !is_current(queue_.front())) take_first();
+  if (queue_.size() <= 2 * stages_.size() + 8) return;
+  std::erase_if(queue_, [&](const Due& each) { return !is_current(each); });
+  std::ranges::make_heap(queue_, std::greater<>());
 }
 
 }  // namespace ferry

@@ -9,7 +9,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -38,10 +37,14 @@ class StageHost {
   /// Begins a stage of `worker`. Without memory there is none, and its packets are lost.
   void begin(unsigned worker, const StageOwner& owner) noexcept;
   /// Ends a stage.
-  void end(std::uint64_t serial) noexcept { stages_.erase(serial); }
+  void end(std::uint64_t serial) noexcept {
+    stages_.erase(serial);
+    tidy();
+  }
   /// Ends all stages of `worker`.
   void end_all(unsigned worker) noexcept {
     std::erase_if(stages_, [&](const auto& each) { return each.second.worker == worker; });
+    tidy();
   }
   /// Gives a packet to its stage. False if the stage is gone.
   bool hear(HeardPacket& packet, Bytes payload) noexcept;
@@ -49,11 +52,18 @@ class StageHost {
   void drive(Instant now) noexcept;
   /// When `drive` has something to do; nothing = never.
   [[nodiscard]] std::optional<Instant> due() const noexcept {
-    return queue_.empty() ? std::nullopt : std::optional(queue_.top().at);
+    return queue_.empty() ? std::nullopt : std::optional(queue_.front().at);
   }
+  /// Entries of its queue: at most a few for each stage.
+  [[nodiscard]] std::size_t queued() const noexcept { return queue_.size(); }
   [[nodiscard]] std::size_t stages() const noexcept { return stages_.size(); }
 
  private:
+  /// A source, and what its audio becomes.
+  struct Told {
+    std::uint64_t from = 0;
+    std::shared_ptr<const AudioConversion> conversion;
+  };
   struct Hosted {
     std::unique_ptr<OutputStage> stage;
     unsigned worker = 0;
@@ -62,8 +72,7 @@ class StageHost {
     Instant told{};
     /// When the queue has it; unset = it does not.
     Instant queued{};
-    /// What the audio of each source becomes.
-    std::vector<std::pair<std::uint64_t, std::shared_ptr<const AudioConversion>>> conversions;
+    std::vector<Told> sources;
   };
   /// Gives what a stage makes to the outlet.
   class FromHosted;
@@ -74,12 +83,18 @@ class StageHost {
   };
   /// Queues the stage for when it is due.
   void await(Hosted& hosted) noexcept;
+  /// True if an entry of the queue counts.
+  [[nodiscard]] bool is_current(const Due& entry) const noexcept;
+  void take_first() noexcept;
+  /// Takes entries that count for nothing off the top of the queue, and all of them once they are most of it.
+  void tidy() noexcept;
 
   MakeStage make_;
   HostOutlet& outlet_;
   std::unordered_map<std::uint64_t, Hosted> stages_;
-  /// Stages that are due. What is queued for another time than `Hosted::queued` counts for nothing.
-  std::priority_queue<Due, std::vector<Due>, std::greater<>> queue_;
+  /// Stages that are due: a heap, the earliest first. What is queued for another time than `Hosted::queued`
+  /// counts for nothing, and is never first.
+  std::vector<Due> queue_;
 };
 
 }  // namespace ferry

@@ -1,7 +1,7 @@
 // PRC-3: packets of every payload type into a transcoder, in any order and at any time, while signalling
-// changes what they mean. What comes out is bounded and on one timeline, and something that is due is done
+// changes what they mean, and whether they are mixed. What comes out is bounded and on one timeline, and something that is due is done
 // when it is.
-#include "codecs/transcode/transcoder.hpp"
+#include "codecs/transcode/mixing_stage.hpp"
 
 #include "tests/fuzz/facts.hpp"
 
@@ -62,6 +62,7 @@ std::shared_ptr<const AudioConversion> conversion(std::uint8_t a, std::uint8_t b
   made->detects_tones = (b & 64) != 0;
   made->settings.dtx = (b & 128) != 0;
   made->most_delay_ms = static_cast<std::uint16_t>(a / 8 * 3);
+  made->mixes = (a & 0x80) != 0;
   return made;
 }
 
@@ -70,7 +71,7 @@ std::shared_ptr<const AudioConversion> conversion(std::uint8_t a, std::uint8_t b
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   Bytes left(reinterpret_cast<const std::byte*>(data), size);
   if (left.size() < 2) return 0;
-  Transcoder stage;
+  MixingStage stage;
   Facts out;
   Instant now(std::chrono::hours(1));
   auto terms = conversion(read_u8(left, 0), read_u8(left, 1));
@@ -95,10 +96,11 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
                                                 103, 104, 13, 110, 111, 112, 96};
     rtp.payload_type = PayloadType{types[kind % types.size()]};
     rtp.payload = left.subspan(7, length);
-    stage.hear(kind % 2, terms, rtp, now, out);
+    stage.hear(kind % 3, terms, rtp, now, out);
     left = left.subspan(7 + length);
   }
-  const TranscodeFigures& figures = stage.figures();
+  fact(stage.sources() <= MixingStage::kMostSources);
+  const TranscodeFigures& figures = stage.receiver().figures();
   fact(figures.packets_in >= figures.other_speaks);
   return 0;
 }

@@ -1,5 +1,5 @@
 // Memory runs out at every allocation of a stage in turn; then there is memory again.
-#include "codecs/transcode/transcoder.hpp"
+#include "codecs/transcode/mixing_stage.hpp"
 #include "tests/support/failing_memory.hpp"
 #include "tests/support/transcode.hpp"
 
@@ -27,11 +27,15 @@ class Count final : public MadePackets {
 
 /// A stage, and a source that speaks to it.
 struct Call {
-  void speak(unsigned count) {
+  /// `sources`: so many speak at a time.
+  void speak(unsigned count, unsigned sources = 1) {
     for (; count > 0; --count) {
       rtp.sequence = SeqNo{++sequence};
       rtp.timestamp += 160;
-      stage->hear(1, terms, rtp, now, out);
+      for (unsigned from = 1; from <= sources; ++from) {
+        rtp.ssrc = Ssrc{from};
+        stage->hear(from, terms, rtp, now, out);
+      }
       now += milliseconds(20);
       // What is due moves on, with or without memory.
       for (unsigned turns = 0; stage->due() && *stage->due() < now; ++turns) {
@@ -48,7 +52,7 @@ struct Call {
     rtp.payload = payload;
   }
   std::shared_ptr<const AudioConversion> terms;
-  std::unique_ptr<Transcoder> stage = std::make_unique<Transcoder>();
+  std::unique_ptr<MixingStage> stage = std::make_unique<MixingStage>();
   Count out;
   std::vector<std::byte> payload = std::vector<std::byte>(160, std::byte{0x55});
   RtpView rtp;
@@ -80,6 +84,29 @@ TEST(TranscodeMemory, AStageIsWholeAgainWhenThereIsMemory) {
     EXPECT_GT(failed_of, 2);
     EXPECT_LT(failed_of, 400);
   }
+}
+
+TEST(TranscodeMemory, AMixIsWholeAgainWhenThereIsMemory) {
+  AudioConversion terms = test::conversion(kPcmu, kG722);
+  terms.mixes = true;
+  long failed_of = 0;
+  for (long n = 0; n < 600; ++n) {
+    Call call(terms);
+    FailingMemory::failed = 0;
+    FailingMemory::failures = 1;
+    FailingMemory::left = n;
+    call.speak(5, 3);
+    FailingMemory::left = -1;
+    if (FailingMemory::failed == 0) break;
+    ++failed_of;
+    call.speak(15, 3);
+    const unsigned before = call.out.packets;
+    call.speak(20, 3);
+    EXPECT_GE(call.out.packets, before + 19) << "allocation " << n;
+    EXPECT_EQ(call.stage->sources(), 3u) << "allocation " << n;
+  }
+  EXPECT_GT(failed_of, 20);
+  EXPECT_LT(failed_of, 600);
 }
 
 }  // namespace

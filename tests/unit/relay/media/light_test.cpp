@@ -40,6 +40,8 @@ TEST(IsLight, OnlyG711ToG711WithoutAToneDetectorIsLight) {
     conversion.format = {row.to, 8000, 1, ""};
     conversion.detects_tones = row.detects_tones;
     EXPECT_EQ(is_light(conversion), row.is_light) << row.what;
+    conversion.mixes = true;
+    EXPECT_FALSE(is_light(conversion)) << row.what << ", mixed";
   }
 }
 

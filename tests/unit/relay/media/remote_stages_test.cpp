@@ -171,12 +171,45 @@ TEST_F(RemoteStagesTest, TheStagesOfACallShareAThread) {
 TEST_F(RemoteStagesTest, AFullLaneIsRefusedByNameAndNothingElseHappens) {
   auto stage = make(7);
   std::size_t taken = 0;
-  for (; refused == 0; ++taken) hear(*stage, heavy);
+  for (; refused == 0; ++taken) hear(*stage, heavy, taken % 16);
   EXPECT_EQ(stage->refusal(), DropReason::kMediaOverload);
   EXPECT_GT(taken, 500u);
   settle();
   EXPECT_EQ(stage->refusal(), DropReason::kNone);
   EXPECT_EQ(desk.came.size() + desk.lost[DropReason::kMediaOverload], taken - 1);
+}
+
+TEST_F(RemoteStagesTest, AFloodOfOneSourceLeavesRoomForTheOthers) {
+  auto flooded = make(7);
+  auto other = make(8, 2, 3);
+  for (int n = 0; n < 10'000; ++n) hear(*flooded, heavy, 1);
+  EXPECT_EQ(refused, 0u) << "the lane is not full";
+  for (int n = 0; n < 50; ++n) {
+    hear(*flooded, heavy, 2);
+    hear(*other, heavy, 1);
+  }
+  settle();
+  std::size_t of_others = 0;
+  for (const Came& each : desk.came) of_others += each.serial == 8 ? 1 : 0;
+  EXPECT_EQ(of_others, 50u);
+  EXPECT_EQ(desk.came.size() + desk.lost[DropReason::kMediaOverload], 10'100u) << "none is lost without a name";
+  EXPECT_GT(desk.came.size(), 200u);
+  // What was taken gives the share back.
+  const std::size_t before = desk.came.size();
+  for (int n = 0; n < 100; ++n) hear(*flooded, heavy, 1);
+  settle();
+  EXPECT_EQ(desk.came.size(), before + 100);
+}
+
+TEST_F(RemoteStagesTest, AShareIsGivenBackByWhateverBecomesOfItsPackets) {
+  stages.is_full = true;  // no stage can be made on the thread
+  auto stage = make(7);
+  for (int round = 0; round < 10; ++round) {
+    for (int n = 0; n < 100; ++n) hear(*stage, heavy);
+    settle();
+  }
+  EXPECT_EQ(desk.lost[DropReason::kStageGone], 1000u);
+  EXPECT_EQ(desk.lost[DropReason::kMediaOverload], 0u);
 }
 
 TEST_F(RemoteStagesTest, APacketThatNoLaneCanCarryIsLostByName) {

@@ -106,6 +106,36 @@ TEST_F(StageHostTest, AStageThatEndsIsNotDrivenAnyMore) {
   EXPECT_FALSE(host.due());
 }
 
+TEST_F(StageHostTest, NothingStaleGathersInTheQueue) {
+  /// Due ever earlier, for a long time.
+  class Hasty final : public OutputStage {
+   public:
+    void hear(std::uint64_t, const std::shared_ptr<const AudioConversion>&, const RtpView&, Instant,
+              MadePackets&) noexcept override {
+      due_ -= 1ms;
+    }
+    [[nodiscard]] std::optional<Instant> due() const noexcept override { return due_; }
+    void drive(Instant, MadePackets&) noexcept override {}
+
+   private:
+    Instant due_ = kBegin + 1h;
+  };
+  StageHost busy([](const StageOwner&) { return std::make_unique<Hasty>(); }, *this);
+  for (std::uint64_t serial = 1; serial <= 3; ++serial) busy.begin(0, owner(serial));
+  HeardPacket packet;
+  for (int n = 0; n < 10'000; ++n) {
+    packet.serial = 1 + static_cast<std::uint64_t>(n % 3);
+    packet.conversion = std::make_shared<const AudioConversion>();
+    packet.at = kBegin;
+    busy.hear(packet, {});
+    ASSERT_LE(busy.queued(), 16u);
+  }
+  EXPECT_EQ(busy.due(), kBegin + 1h - 3334ms) << "the earliest of all";
+  for (std::uint64_t serial = 1; serial <= 3; ++serial) busy.end(serial);
+  EXPECT_EQ(busy.queued(), 0u);
+  EXPECT_FALSE(busy.due()) << "nobody is woken for stages that are gone";
+}
+
 TEST_F(StageHostTest, TheTimeOfAStageNeverGoesBack) {
   /// Notes each time.
   class Watch final : public OutputStage {
