@@ -5,12 +5,15 @@
 // than the file. Faults are collected, not thrown: an operator sees all of them at once, each with file and
 // line, or with the option.
 //
-// Two traps. A list on the command line replaces that of the file, so `read_arguments` clears the list at its
-// first member; each row of a list says how. getopt_long accepts the beginning of a name; a misspelt option
-// could then open something, so only whole names count.
+// A trap: a list on the command line replaces that of the file, so `take_arguments` clears the list at its
+// first member; each row of a list says how.
 
 #include "control/config/config.hpp"
 
+#include "control/config/command_line.hpp"
+#include "control/config/file_reader.hpp"
+#include "control/config/foreign_options.hpp"
+#include "control/config/ini.hpp"
 #include "control/config/readers.hpp"
 #include "relay/base/closest_name.hpp"
 
@@ -23,7 +26,6 @@
 #include <sstream>
 
 #include <fmt/format.h>
-#include <getopt.h>
 
 namespace ferry {
 
@@ -52,10 +54,14 @@ std::string add_endpoint(std::vector<Endpoint>& target, std::string_view text) {
   return {};
 }
 
-/// Accepts an option that has no effect here, and keeps a sentence for the log.
-std::string notice(Config& config, std::string text) {
-  config.notices.push_back(std::move(text));
-  return {};
+/// A level above 7 is 7: rtpengine has levels that this relay does not have.
+std::string read_log_level(Config& config, std::string_view text) {
+  int level = 0;
+  std::string wrong = read_number(text, level, 0, 1000);
+  if (wrong.empty()) config.log_level = std::min(level, 7);
+  if (wrong.empty() && level > 7)
+    config.notices.push_back(fmt::format("log-level={} counts as 7, the most detailed one", level));
+  return wrong;
 }
 
 /// Adds `MODE`, or `INTERFACE=MODE`.
@@ -103,6 +109,8 @@ constexpr std::array<std::pair<std::string_view, FlightMode>, 3> kFlightModes = 
 // Options of the daemon in general; those of subjects are in files of their own.
 constexpr OptionRow kOptions[] = {
   {"config-file", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.config_file = v; return std::string(); }, "FILE", "configuration file; 'none' = built-in values only"},
+  {"config-section", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.config_section = v; return std::string(); }, "SECTION", "section of the file with the options of this instance (default rtpferry, or rtpengine)"},
+  {"interfaces-config", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.interface_sections = v; return std::string(); }, "PREFIX", "begin of the names of sections about one address, as in [PREFIX-NAME] (default interface)"},
   {"interface", 'i', OptionKind::kList, [](Config& c, std::string_view v) {
      const InterfaceSpec spec = parse_interface_spec(v);
      if (spec.name.empty()) return fmt::format("'{}' has no name before the '/' or '='", v);
@@ -119,7 +127,7 @@ constexpr OptionRow kOptions[] = {
   {"port-min", 'm', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.port_min.value, 1, 65535); }, "PORT", "lowest media port (default 30000)"},
   {"port-max", 'M', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.port_max.value, 1, 65535); }, "PORT", "highest media port (default 40000)"},
   {"ice-port", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.ice_port.value, 0, 65535); }, "PORT", "one UDP port at each address for all legs with ICE and rtcp-mux, outside the range of media ports (default 0: each leg has ports of its own)"},
-  {"log-level", 'L', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number(v, c.log_level, 0, 7); }, "0-7", "most detailed messages to log, syslog numbers (default 6)"},
+  {"log-level", 'L', OptionKind::kValue, read_log_level, "0-7", "most detailed messages to log, syslog numbers (default 6)"},
   {"log-stderr", 'E', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.log_stderr, v); }, "", "log to stderr (default; 'no' when log-facility is used)"},
   {"log-facility", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
      static const std::set<std::string_view> known = {"daemon", "user", "auth", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"};
@@ -242,8 +250,6 @@ constexpr OptionRow kOptions[] = {
    }, "ADDR:PORT", "receives DTMF events as JSON over UDP"},
   {"dtmf-log-ng-tcp", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.dtmf_log_ng_tcp, v); }, "", "send DTMF events to all clients of listen-tcp-ng"},
   {"offload", 0, OptionKind::kList, add_offload, "[IF=]MODE", "forward locked plain streams in the kernel: auto (default), xdp, xdp-generic, tc, clsact (tc without tcx), off; for all interfaces or for one, as in eth0=tc", clear_offload},
-  {"table", 't', OptionKind::kValue, [](Config& c, std::string_view v) { return notice(c, fmt::format("table={} has no effect: there is no kernel module here", v)); }, "N", "accepted, no effect"},
-  {"no-fallback", 'F', OptionKind::kSwitch, [](Config& c, std::string_view) { return notice(c, "no-fallback has no effect: there is no kernel module here"); }, "", "accepted, no effect"},
   {"user", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.user = v; return std::string(); }, "NAME", "become this user once started; root becomes rtpferry without it, or nobody where there is no such user, and stays root only with user=root"},
   {"group", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.group = v; return std::string(); }, "NAME", "and this group (default: the user's)"},
   {"check-config", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.check_only, v); }, "", "check the configuration and exit"},
@@ -253,52 +259,6 @@ constexpr OptionRow kOptions[] = {
   {"version", 'v', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_version, v); }, "", "version"},
 };
 // clang-format on
-
-const OptionRow* find_option(std::string_view name) {
-  const auto rows = option_rows();
-  const auto found = std::ranges::find(rows, name, &OptionRow::name);
-  return found == rows.end() ? nullptr : &*found;
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r'))
-    text.remove_suffix(1);
-  return text;
-}
-
-std::string unknown_option(std::string_view name) {
-  const std::string_view close = closest_option(name);
-  if (close.empty()) return fmt::format("unknown option '{}' (--help lists them)", name);
-  return fmt::format("unknown option '{}': did you mean '{}'?", name, close);
-}
-
-/// Applies one key of an `[interface-NAME]` section.
-std::string apply_interface_key(InterfaceSpec& spec, std::string_view key, std::string_view value) {
-  if (key == "address") {
-    const InterfaceSpec parsed = parse_interface_spec(std::string("x/").append(value));
-    spec.address = parsed.address;
-    if (!parsed.advertised.empty()) spec.advertised = parsed.advertised;
-  } else if (key == "advertised" || key == "adv-addr") {
-    spec.advertised = value;
-  } else if (key == "port-min" || key == "port-max") {
-    UdpPort port;
-    if (auto wrong = read_number<std::uint16_t>(value, port.value, 1, 65535); !wrong.empty()) return wrong;
-    (key == "port-min" ? spec.port_min : spec.port_max) = port;
-  } else if (key == "ice-port") {
-    UdpPort port;
-    if (auto wrong = read_number<std::uint16_t>(value, port.value, 0, 65535); !wrong.empty()) return wrong;
-    spec.ice_port = port;
-  } else if (key == "strict-payload-types") {
-    return set_switch(spec.strict_payload_types, value);
-  } else {
-    return fmt::format(
-        "unknown key '{}': an interface section has address, advertised, port-min, port-max, "
-        "ice-port, strict-payload-types",
-        key);
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -316,8 +276,23 @@ std::span<const OptionRow> option_rows() {
   return all;
 }
 
+const OptionRow* find_option(std::string_view name) {
+  const auto rows = option_rows();
+  const auto found = std::ranges::find(rows, name, &OptionRow::name);
+  return found == rows.end() ? nullptr : &*found;
+}
+
+std::string unknown_option(std::string_view name) {
+  const std::string_view close = closest_option(name);
+  if (close.empty()) return fmt::format("unknown option '{}' (--help lists them)", name);
+  return fmt::format("unknown option '{}': did you mean '{}'?", name, close);
+}
+
 std::string apply_option(Config& config, const OptionRow& row, std::string_view value) {
   if (row.kind != OptionKind::kList) return row.apply(config, value);
+  const bool is_port_alone = !value.empty() && std::ranges::all_of(trim(value), [](char c) { return c >= '0' && c <= '9'; });
+  if (is_port_alone && row.name.starts_with("listen-"))
+    config.loopback_listeners.push_back(fmt::format("{}={}", row.name, trim(value)));
   // Every other list may be empty. An empty interface comes from a variable that nobody set.
   if (row.name == "interface" && trim(value).empty()) return "is empty (is a variable not set?)";
   while (true) {
@@ -340,72 +315,6 @@ namespace {
 /// All faults, one sentence each, so that an operator can mend them in one go.
 using Wrongs = std::vector<std::string>;
 
-/// Reads the sections of a file: [rtpferry] (or [rtpengine]), [interface-NAME], and those whose names contain
-/// "templates".
-void read_ini(Config& config, std::string_view text, std::string_view file, Wrongs& wrongs) {
-  std::string section = "rtpferry";
-  bool is_known_section = true;
-  InterfaceSpec* interface = nullptr;
-  unsigned number = 0;
-  while (!text.empty()) {
-    ++number;
-    const auto end = std::min(text.find('\n'), text.size());
-    const std::string_view line = trim(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-    const auto wrong = [&](std::string_view what) {
-      wrongs.push_back(fmt::format("{}:{}: {}", file, number, what));
-    };
-    if (line.empty() || line.front() == '#' || line.front() == ';') continue;
-    if (line.front() == '[') {
-      interface = nullptr;
-      is_known_section = true;
-      if (line.back() != ']') {
-        wrong("a section ends with ']'");
-        is_known_section = false;
-        continue;
-      }
-      section = line.substr(1, line.size() - 2);
-      if (section.starts_with("interface-")) {
-        InterfaceSpec spec;
-        spec.name = section.substr(10);
-        config.interfaces.push_back(spec);
-        interface = &config.interfaces.back();
-      } else if (section != "rtpferry" && section != "rtpengine" &&
-                 section.find("templates") == std::string::npos) {
-        wrong(fmt::format("unknown section '[{}]': there are [rtpferry], [interface-NAME] and [templates]",
-                          section));
-        is_known_section = false;
-      }
-      continue;
-    }
-    // The keys of an unknown section are unknown, too.
-    if (!is_known_section) continue;
-    const auto equals = line.find('=');
-    const std::string_view key = trim(line.substr(0, equals));
-    const std::string_view value =
-        equals == std::string_view::npos ? std::string_view() : trim(line.substr(equals + 1));
-    if (interface != nullptr) {
-      if (const auto bad = apply_interface_key(*interface, key, value); !bad.empty()) wrong(bad);
-      continue;
-    }
-    if (section.find("templates") != std::string::npos) {
-      std::string name(key);
-      // Names of templates are compared in the form that `normalise` of the NG protocol makes.
-      std::ranges::transform(name, name.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c == ' ' || c == '_' ? '-' : c;
-      });
-      config.template_sections[section][name] = value;
-      continue;
-    }
-    const OptionRow* row = find_option(key);
-    if (row == nullptr) {
-      wrong(unknown_option(key));
-    } else if (const auto bad = apply_option(config, *row, value); !bad.empty()) {
-      wrong(fmt::format("{}: {}", key, bad));
-    }
-  }
-}
-
 /// Chooses the section with templates. Called last, because the option `templates` may stand behind that
 /// section, or on the command line.
 void choose_templates(Config& config) {
@@ -413,84 +322,37 @@ void choose_templates(Config& config) {
   if (found != config.template_sections.end()) config.templates = found->second;
 }
 
-/// The long option as it was written, without its value. getopt_long also accepts the beginning of a name,
-/// but a misspelt option must never open something else.
-std::string_view written_name(const std::vector<char*>& argv) {
-  const auto at = [&](int back) { return argv[static_cast<std::size_t>(std::max(1, optind - back))]; };
-  std::string_view word = optarg != nullptr && optarg == at(1) ? at(2) : at(1);
-  word.remove_prefix(std::min<std::size_t>(2, word.size()));
-  return word.substr(0, word.find('='));
+/// Takes the options that decide how the file is read.
+void take_file_options(Config& config, const std::vector<GivenOption>& given) {
+  static constexpr std::string_view kNames[] = {"config-file", "config-section", "interfaces-config"};
+  for (const GivenOption& option : given) {
+    if (option.own != nullptr && std::ranges::find(kNames, option.own->name) != std::end(kNames))
+      static_cast<void>(option.own->apply(config, option.value));
+  }
 }
 
-/// Parses the command line. `only_file` looks for config-file alone, and reports no faults.
-void read_arguments(Config& config, std::span<char* const> arguments, bool only_file, Wrongs& wrongs) {
-  std::vector<option> long_options;
-  std::string letters = ":";
-  for (const OptionRow& row : option_rows()) {
-    const int has_argument = row.kind == OptionKind::kSwitch ? optional_argument : required_argument;
-    // Names of rows are literals, so a zero stands behind them, as getopt_long needs.
-    long_options.push_back({row.name.data(), has_argument, nullptr, 0});
-    if (row.letter != 0) {
-      letters += row.letter;
-      if (row.kind != OptionKind::kSwitch) letters += ':';
-    }
-  }
-  long_options.push_back({nullptr, 0, nullptr, 0});
-  // Lists on the command line replace those in the file.
+/// Applies the command line. Lists on it replace those in the file.
+void take_arguments(Config& config, const std::vector<GivenOption>& given, Wrongs& wrongs) {
   std::set<void (*)(Config&)> lists_seen;
-  // Makes getopt begin anew: the command line is read twice, and again at SIGHUP.
-  optind = 0;
-  opterr = 0;
-  std::vector<char*> argv(arguments.begin(), arguments.end());
-  argv.push_back(nullptr);
-  while (true) {
-    int index = -1;
-    const int found = getopt_long(static_cast<int>(arguments.size()), argv.data(), letters.c_str(),
-                                  long_options.data(), &index);
-    if (found == -1) break;
-    if (found == '?' || found == ':') {
-      std::string_view word = argv[static_cast<std::size_t>(std::max(1, optind - 1))];
-      const bool is_long = word.starts_with("--");
-      if (is_long)
-        word = word.substr(
-            2, word.find('=') == std::string_view::npos ? std::string_view::npos : word.find('=') - 2);
-      if (only_file) continue;
-      if (found == ':') {
-        wrongs.push_back(
-            fmt::format("option '{}' needs a value",
-                        is_long ? word : std::string_view(reinterpret_cast<const char*>(&optopt), 1)));
-      } else if (is_long) {
-        wrongs.push_back(unknown_option(word));
-      } else {
-        wrongs.push_back(fmt::format("unknown option '-{}' (--help lists them)", static_cast<char>(optopt)));
-      }
-      continue;
+  for (const GivenOption& option : given) {
+    if (!option.wrong.empty()) {
+      wrongs.push_back(option.wrong);
+    } else if (option.foreign != nullptr) {
+      take_foreign_option(config, *option.foreign, option.value);
+    } else {
+      const OptionRow& row = *option.own;
+      if (row.kind == OptionKind::kList && lists_seen.insert(row.clear).second) row.clear(config);
+      if (const auto bad = apply_option(config, row, option.value); !bad.empty())
+        wrongs.push_back(fmt::format("--{}: {}", row.name, bad));
     }
-    const auto rows = option_rows();
-    const auto row = found == 0 ? rows.begin() + index
-                                : std::ranges::find(rows, static_cast<char>(found), &OptionRow::letter);
-    if (found == 0 && written_name(argv) != row->name) {
-      if (!only_file) wrongs.push_back(unknown_option(written_name(argv)));
-      continue;
-    }
-    if (only_file) {
-      if (row->name == "config-file") config.config_file = optarg;
-      continue;
-    }
-    if (row->kind == OptionKind::kList && lists_seen.insert(row->clear).second) row->clear(config);
-    const std::string_view value = optarg == nullptr ? std::string_view() : std::string_view(optarg);
-    if (const auto bad = apply_option(config, *row, value); !bad.empty())
-      wrongs.push_back(fmt::format("--{}: {}", row->name, bad));
   }
-  if (!only_file && optind < static_cast<int>(arguments.size()))
-    wrongs.push_back(fmt::format("unexpected argument '{}'", argv[static_cast<std::size_t>(optind)]));
 }
 
 }  // namespace
 
 Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::string_view file) {
   Wrongs wrongs;
-  read_ini(config, text, file, wrongs);
+  read_file(config, text, file, wrongs);
   choose_templates(config);
   if (!wrongs.empty()) return fail(ConfigError{fmt::format("{}", fmt::join(wrongs, "\n"))});
   return {};
@@ -503,30 +365,13 @@ Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
   return config;
 }
 
-std::vector<std::string> read_config(std::span<char* const> arguments, Config& config) {
-  const std::string default_file = config.config_file;
+std::vector<std::string> complete_config(Config& config, bool is_good) {
   Wrongs wrongs;
-  read_arguments(config, arguments, true, wrongs);
-  const std::string file = config.config_file;
-  if (file != "none") {
-    std::error_code ignored;
-    if (std::ifstream in(file); in && !std::filesystem::is_directory(file, ignored)) {
-      std::stringstream text;
-      text << in.rdbuf();
-      read_ini(config, text.str(), file, wrongs);
-    } else if (file != default_file || std::filesystem::exists(file, ignored)) {
-      wrongs.push_back(fmt::format("config-file: cannot read '{}'", file));
-    }
-  }
-  // The file has no say in which file is read.
-  config.config_file = file;
-  read_arguments(config, arguments, false, wrongs);
-  if (config.show_help || config.show_version || config.show_manual || config.show_codecs) return {};
   if (config.port_min.value >= config.port_max.value)
     wrongs.push_back(
         fmt::format("port-min {} must be below port-max {}", config.port_min.value, config.port_max.value));
   // A wrong interface has been reported above.
-  if (config.interfaces.empty() && wrongs.empty())
+  if (config.interfaces.empty() && is_good)
     wrongs.push_back("no interface: give at least one, e.g. --interface=192.0.2.1");
   if (!config.listen_https.empty() && config.https_cert.empty())
     wrongs.push_back("listen-https needs https-cert=FILE (and https-key=FILE if the key is not in it)");
@@ -540,7 +385,7 @@ std::vector<std::string> read_config(std::span<char* const> arguments, Config& c
   choose_templates(config);
   if (config.templates_section != "templates" && !config.template_sections.contains(config.templates_section))
     wrongs.push_back(
-        fmt::format("templates: there is no section '[{}]' in '{}'", config.templates_section, file));
+        fmt::format("templates: there is no section '[{}]' in '{}'", config.templates_section, config.config_file));
   // Defaults that follow from other options.
   if (!config.rtpproxy_timeout_named) config.session.rtpproxy.timeout = config.session.timeout;
   if (!config.rtpproxy_internal.empty() && !config.rtpproxy_bridge_symmetric)
@@ -549,6 +394,13 @@ std::vector<std::string> read_config(std::span<char* const> arguments, Config& c
   config.session.remember_client = config.b2b_url.find("%%") != std::string::npos;
   if (!config.listens_for_ng() && config.listen_rtpp.empty())
     config.listen_ng.push_back({IpAddress::v4({127, 0, 0, 1}), UdpPort{2223}});
+  if (config.was_made_for_rtpengine) {
+    for (const std::string& listener : config.loopback_listeners)
+      config.notices.push_back(fmt::format(
+          "{} is reached from this host alone, where rtpengine listens at every address: for a proxy elsewhere "
+          "name ADDRESS:PORT, and the proxy with control-allow",
+          listener));
+  }
   if (!config.allow_open_control && config.control_allow.empty()) {
     for (const auto* list : {&config.listen_ng, &config.listen_tcp_ng, &config.listen_http,
                              &config.listen_https, &config.listen_cli}) {
@@ -561,6 +413,30 @@ std::vector<std::string> read_config(std::span<char* const> arguments, Config& c
       }
     }
   }
+  return wrongs;
+}
+
+std::vector<std::string> read_config(std::span<char* const> arguments, Config& config) {
+  const std::string default_file = config.config_file;
+  Wrongs wrongs;
+  const std::vector<GivenOption> given = given_options(arguments);
+  take_file_options(config, given);
+  const std::string file = config.config_file;
+  if (file != "none") {
+    std::error_code ignored;
+    if (std::ifstream in(file); in && !std::filesystem::is_directory(file, ignored)) {
+      std::stringstream text;
+      text << in.rdbuf();
+      read_file(config, text.str(), file, wrongs);
+    } else if (file != default_file || std::filesystem::exists(file, ignored)) {
+      wrongs.push_back(fmt::format("config-file: cannot read '{}'", file));
+    }
+  }
+  // The file has no say in which file is read.
+  config.config_file = file;
+  take_arguments(config, given, wrongs);
+  if (config.show_help || config.show_version || config.show_manual || config.show_codecs) return {};
+  for (std::string& wrong : complete_config(config, wrongs.empty())) wrongs.push_back(std::move(wrong));
   return wrongs;
 }
 

@@ -47,6 +47,15 @@ struct DpdkOptions {
 /// gets its own part, never the whole.
 struct Config {
   std::string config_file = "/etc/rtpferry/rtpferry.conf";
+  /// Section of the file with the options; empty = `rtpferry` and `rtpengine`.
+  std::string config_section;
+  /// Begin of the names of sections about one address, without the hyphen; empty = `interface`.
+  std::string interface_sections;
+  /// The file has the form of rtpengine's, or an option of rtpengine's that the relay does not have was given.
+  /// `read_config` sets it; a listener that is a port alone is then worth a notice.
+  bool was_made_for_rtpengine = false;
+  /// Listeners that were named by a port alone, as `listen-ng=2223`.
+  std::vector<std::string> loopback_listeners;
   /// Local addresses for media, as options and `[interface-NAME]` sections name them.
   std::vector<InterfaceSpec> interfaces;
   /// Listeners of the NG protocol: UDP, TCP, Unix sockets. If no listener for proxies is named, `read_config`
@@ -203,7 +212,11 @@ Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::
 /// further ones.
 std::vector<std::string> read_config(std::span<char* const> arguments, Config& config);
 
-/// The same, but fails if there is any fault.
+/// The last step of `read_config`: fills in defaults that follow from other options. Returns a sentence for
+/// each fault across options. `is_good`: no single option was at fault.
+std::vector<std::string> complete_config(Config& config, bool is_good);
+
+/// The same as `read_config`, but fails if there is any fault.
 Result<Config, ConfigError> load_config(std::span<char* const> arguments);
 
 /// Returns the daemon's manual page, in roff for man(1).

@@ -29,6 +29,11 @@ struct OptionRow {
   void (*clear)(Config& config) = nullptr;
 };
 
+/// The row with this name; null if there is none.
+const OptionRow* find_option(std::string_view name);
+/// The sentence about a name that no option has, with the option that was meant, if one is close.
+std::string unknown_option(std::string_view name);
+
 /// Rows for recordings, for the rtpproxy protocol, and for the engine.
 std::span<const OptionRow> recording_option_rows();
 std::span<const OptionRow> rtpproxy_option_rows();

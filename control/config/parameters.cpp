@@ -60,18 +60,12 @@ constexpr std::array kRows = std::to_array<Row>({
 });
 // clang-format on
 
-const OptionRow* option_of(std::string_view name) {
-  const auto rows = option_rows();
-  const auto found = std::ranges::find(rows, name, &OptionRow::name);
-  return found == rows.end() ? nullptr : &*found;
-}
-
 }  // namespace
 
 std::vector<ParameterAccess::Parameter> Parameters::list() const {
   std::vector<Parameter> parameters;
   for (const Row& row : kRows) {
-    const OptionRow* option = option_of(row.name);
+    const OptionRow* option = find_option(row.name);
     parameters.push_back({row.name, row.read(now_), row.read(at_start_),
                           option == nullptr ? std::string_view() : option->help});
   }
@@ -80,7 +74,7 @@ std::vector<ParameterAccess::Parameter> Parameters::list() const {
 
 std::string Parameters::set(std::string_view name, std::string_view value) {
   const auto row = std::ranges::find(kRows, name, &Row::name);
-  const OptionRow* option = option_of(name);
+  const OptionRow* option = find_option(name);
   if (row == kRows.end() || option == nullptr) {
     if (option != nullptr) return fmt::format("'{}' can only be set at the start", name);
     return fmt::format("no parameter is called '{}'", name);

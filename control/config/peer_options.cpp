@@ -20,25 +20,11 @@ string add_network(std::vector<Network>& target, string_view text) {
   return {};
 }
 
-/// Adds `PORT` or `PORT-PORT`.
-string add_ports(std::vector<PortSpan>& target, string_view text) {
-  const auto dash = std::min(text.find('-'), text.size());
-  PortSpan span;
-  auto wrong = read_number<std::uint16_t>(text.substr(0, dash), span.first.value, 1, 65535);
-  span.last = span.first;
-  if (wrong.empty() && dash != text.size())
-    wrong = read_number<std::uint16_t>(text.substr(dash + 1), span.last.value, 1, 65535);
-  if (!wrong.empty()) return wrong;
-  if (span.last < span.first) return fmt::format("'{}' ends before it begins", text);
-  target.push_back(span);
-  return {};
-}
-
 // clang-format off
 constexpr OptionRow kPeerRows[] = {
   {"deny-peer", 0, OptionKind::kList, [](Config& c, string_view v) { return add_network(c.session.peers.denied, v); }, "NETWORK", "networks that no SDP may name for media, and that no media is taken from", [](Config& c) { c.session.peers.denied.clear(); }},
   {"allow-peer", 0, OptionKind::kList, [](Config& c, string_view v) { return add_network(c.session.peers.allowed, v); }, "NETWORK", "exceptions from deny-peer", [](Config& c) { c.session.peers.allowed.clear(); }},
-  {"deny-peer-ports", 0, OptionKind::kList, [](Config& c, string_view v) { return add_ports(c.session.peers.ports, v); }, "PORT[-PORT]", "ports that no SDP may name at this host or in control-allow, beside those below 1024, 2223, 5060, 5061, 22222 and those of the control listeners", [](Config& c) { c.session.peers.ports.clear(); }},
+  {"deny-peer-ports", 0, OptionKind::kList, [](Config& c, string_view v) { return add_ports(v, c.session.peers.ports); }, "PORT[-PORT]", "ports that no SDP may name at this host or in control-allow, beside those below 1024, 2223, 5060, 5061, 22222 and those of the control listeners", [](Config& c) { c.session.peers.ports.clear(); }},
 };
 // clang-format on
 

@@ -41,4 +41,17 @@ std::string add_folder(std::string_view text, std::vector<std::string>& folders)
   return {};
 }
 
+std::string add_ports(std::string_view text, std::vector<PortSpan>& target) {
+  const auto dash = std::min(text.find('-'), text.size());
+  PortSpan span;
+  auto wrong = read_number<std::uint16_t>(text.substr(0, dash), span.first.value, 1, 65535);
+  span.last = span.first;
+  if (wrong.empty() && dash != text.size())
+    wrong = read_number<std::uint16_t>(text.substr(dash + 1), span.last.value, 1, 65535);
+  if (!wrong.empty()) return wrong;
+  if (span.last < span.first) return fmt::format("'{}' ends before it begins", text);
+  target.push_back(span);
+  return {};
+}
+
 }  // namespace ferry

@@ -2,6 +2,8 @@
 // the text is bad.
 #pragma once
 
+#include "relay/core/latch/peer_policy.hpp"
+
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -50,6 +52,9 @@ std::string read_mode(std::string_view text, mode_t& target);
 
 /// Reads a whole number of seconds, at most one year.
 std::string read_seconds(std::string_view text, std::chrono::seconds& target);
+
+/// Adds `PORT` or `PORT-PORT`.
+std::string add_ports(std::string_view text, std::vector<PortSpan>& target);
 
 /// Adds a folder: an absolute path below /, which is kept without slashes at the end.
 std::string add_folder(std::string_view text, std::vector<std::string>& folders);

@@ -89,6 +89,12 @@ string read_url(string_view text, string& target) {
 string add_method(Config& c, string_view text) {
   if (!c.recording_methods_named) c.recorder.packets = c.recorder.audio = false;
   c.recording_methods_named = true;
+  if (text == "proc") {
+    c.notices.emplace_back(
+        "recording-method=proc means audio here: the relay writes the files itself, without a kernel module and "
+        "a recording daemon");
+    text = "audio";
+  }
   if (text != "pcap" && text != "audio" && text != "all")
     return fmt::format("'{}' is none of pcap, audio, all", text);
   c.recorder.packets = c.recorder.packets || text != "audio";

@@ -21,11 +21,14 @@
 
 namespace ferry {
 
-PortPool::PortPool(UdpPort first, UdpPort last)
+PortPool::PortPool(UdpPort first, UdpPort last, std::span<const PortSpan> excluded)
     : first_(first), last_(last), open_(std::make_shared<OpenPorts>(first, std::max(first, last))) {
   std::vector<std::uint16_t> ports;
   for (unsigned port = (first.value + 1u) & ~1u; port + 1 <= last.value; port += 2) {
-    ports.push_back(static_cast<std::uint16_t>(port));
+    const auto has_port = [&](const PortSpan& span) {
+      return span.first.value <= port + 1 && port <= span.last.value;
+    };
+    if (std::ranges::none_of(excluded, has_port)) ports.push_back(static_cast<std::uint16_t>(port));
   }
   // Shuffled, so that two daemons, or one after a restart, do not begin with the same pairs.
   for (std::size_t i = ports.size(); i > 1; --i) {
@@ -168,12 +171,16 @@ Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<Interfac
     std::vector<IpAddress> addresses;
     if (const auto address = IpAddress::parse(spec.address)) {
       addresses.push_back(*address);
+    } else if (spec.address == "any") {
+      addresses = system_addresses({});
+      std::erase_if(addresses, [](const IpAddress& each) { return each.is_loopback(); });
     } else if (!spec.address.empty()) {
       addresses = system_addresses(spec.address);
     }
     if (addresses.empty()) {
-      wrong(spec.address.empty()
-                ? "no address"
+      wrong(spec.address.empty() ? "no address"
+            : spec.address == "any"
+                ? "this host has no address but loopback and link-local ones"
                 : fmt::format("'{}' is neither an IP address nor a system interface with addresses",
                               spec.address));
       continue;
@@ -188,7 +195,7 @@ Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<Interfac
     }
     const UdpPort first = spec.port_min.value_or(port_min);
     const UdpPort last = spec.port_max.value_or(port_max);
-    if (first.value == 0 || PortPool(first, last).total() == 0) {
+    if (first.value == 0 || PortPool(first, last, spec.excluded_ports).total() == 0) {
       wrong(fmt::format("the port range {}-{} holds no even/odd pair", first.value, last.value));
       continue;
     }
@@ -207,7 +214,7 @@ Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<Interfac
         continue;
       }
       auto& pool = pools[address];
-      if (!pool) pool = std::make_shared<PortPool>(first, last);
+      if (!pool) pool = std::make_shared<PortPool>(first, last, spec.excluded_ports);
       const UdpPort shared = spec.ice_port.value_or(ice_port);
       if (shared.value != 0 && shared >= pool->first() && shared <= pool->last()) {
         wrong(fmt::format("ice-port {} lies in the port range {}-{}", shared.value, pool->first().value,

@@ -5,6 +5,7 @@
 #include "relay/base/address.hpp"
 #include "relay/base/result.hpp"
 #include "relay/core/latch/latch.hpp"
+#include "relay/core/latch/peer_policy.hpp"
 #include "relay/io/port_provider.hpp"
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,8 +29,9 @@ class PortPool {
   /// How long a pair rests.
   static constexpr Duration kRest = std::chrono::seconds(10);
 
-  /// Has the ports from `first` to `last`. Only whole pairs that begin at an even port are used.
-  PortPool(UdpPort first, UdpPort last);
+  /// Has the ports from `first` to `last`, but for `excluded`. Only whole pairs that begin at an even port
+  /// are used.
+  PortPool(UdpPort first, UdpPort last, std::span<const PortSpan> excluded = {});
 
   /// A pair that was drawn.
   struct Pair {
@@ -123,7 +126,8 @@ struct LogicalInterface {
 /// One `interface=` setting, taken apart but not checked.
 struct InterfaceSpec {
   std::string name;
-  /// An address, or the name of a system interface.
+  /// An address, the name of a system interface, or `any`: every address of the host but loopback and
+  /// link-local ones.
   std::string address;
   /// Empty = the same as `address`.
   std::string advertised;
@@ -132,6 +136,8 @@ struct InterfaceSpec {
   /// The first and last port; unset = those of the daemon.
   std::optional<UdpPort> port_min;
   std::optional<UdpPort> port_max;
+  /// Ports of that range that others have.
+  std::vector<PortSpan> excluded_ports;
   /// The port that all ICE legs share; 0 = none, unset = that of the daemon.
   std::optional<UdpPort> ice_port;
   /// Key `strict-payload-types` of its section.

@@ -132,10 +132,10 @@ class Translation {
         add("rtpp-independent-legs", "yes");
         return {};
       case 'r':
-        add("recording-dir", absolute(value));
+        recordings_ = absolute(value);
         return {};
       case 'S':
-        add("recording-spool", absolute(value));
+        spool_ = value;
         return {};
       case 'a':
         add("record-all", "yes");
@@ -168,9 +168,11 @@ class Translation {
         return {};
       }
       case 'w': {
-        const auto mode = number_of(value, 0, 0777);
-        if (!mode) return fail(fmt::format("-w: '{}' is no mode, which is decimal here", value));
-        mode_ = static_cast<unsigned>(*mode);
+        unsigned mode = 0;
+        const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), mode, 8);
+        if (error != std::errc{} || end != value.data() + value.size() || mode > 0777)
+          return fail(fmt::format("-w: '{}' is no octal mode, as 0755", value));
+        mode_ = mode;
         return {};
       }
       case 'p':
@@ -246,6 +248,10 @@ class Translation {
     }
     if (!pid_file_.empty() || !foreground_)
       head.push_back("--pidfile=" + (pid_file_.empty() ? "/var/run/rtpproxy.pid" : pid_file_));
+    if (!recordings_.empty()) add("recording-dir", recordings_);
+    // A relative folder lies in that of the recordings.
+    const std::filesystem::path base = recordings_.empty() ? std::filesystem::current_path() : std::filesystem::path(recordings_);
+    if (!spool_.empty()) add("recording-spool", (base / spool_).lexically_normal().string());
     head.insert(head.end(), arguments_.begin(), arguments_.end());
     head.insert(head.end(), more.begin(), more.end());
     start_.arguments = std::move(head);
@@ -345,6 +351,9 @@ class Translation {
   bool tos_is_named_ = false;
   bool foreground_ = false;
   string pid_file_;
+  /// Folders of finished recordings (absolute) and of those that grow (as given); empty = not named.
+  string recordings_;
+  string spool_;
   std::optional<int> level_;
   string facility_;
 };

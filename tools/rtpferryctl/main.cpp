@@ -16,6 +16,7 @@
 #include "tools/rtpferryctl/exit_codes.hpp"
 #include "tools/rtpferryctl/files.hpp"
 #include "tools/rtpferryctl/manual.hpp"
+#include "tools/rtpferryctl/migrate.hpp"
 #include "tools/rtpferryctl/print.hpp"
 #include "tools/rtpferryctl/prompts.hpp"
 #include "tools/rtpferryctl/screen.hpp"
@@ -179,6 +180,7 @@ int run(std::span<char* const> arguments) {
     const bool wants_help = std::ranges::find(rest, "--help") != rest.end();
     if (command == "convert" && !wants_help) return ctl::run_convert(rest);
     if (command == "makeprompt" && !wants_help) return ctl::run_makeprompt(rest);
+    if (command == "migrate" && !wants_help) return ctl::run_migrate(rest);
     if (command == "decrypt" && !wants_help) return ctl::run_decrypt(rest);
   }
   const Words words = split_words(arguments);

@@ -56,7 +56,7 @@ std::string manual_page() {
 }
 
 std::string bash_completion() {
-  std::string names = "convert decrypt makeprompt";
+  std::string names = "convert decrypt makeprompt migrate";
   std::string calls;
   std::string options;
   for (const cli::CommandRow& row : cli::kCommandRows) {

@@ -40,6 +40,9 @@ class CommandHandler {
   /// serve that path.
   virtual std::optional<Reply> on_post(std::string_view path, const Request& request,
                                        const IpAddress& source) = 0;
+  /// Returns the page of a GET, which changes nothing; `path` is the target without its query. Nothing if the
+  /// handler does not serve that path. Not called for clients that may not read about calls (CTL-8).
+  virtual std::optional<Reply> on_get(std::string_view path) = 0;
 };
 
 }  // namespace ferry::http

@@ -214,7 +214,9 @@ Reply HttpServer::get(const Request& request, const IpAddress& source) const {
   if (target.substr(0, target.find('?')) == "/ping") return plain(200, "OK", "pong\n");
   // Clients of other hosts read about calls only with a secret (CTL-8).
   const bool may_read = !options_.token.empty() || asks_for_certificate_ || source.is_loopback();
-  auto page = pages_ && may_read ? pages_(target) : std::nullopt;
+  if (!may_read) return not_found();
+  if (auto page = handler_.on_get(target.substr(0, target.find('?')))) return std::move(*page);
+  auto page = pages_ ? pages_(target) : std::nullopt;
   return page ? std::move(*page) : not_found();
 }
 

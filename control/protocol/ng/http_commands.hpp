@@ -8,7 +8,8 @@
 
 namespace ferry::ng {
 
-/// Serves `POST /ng` (with a cookie), `POST /ng-plain` (without), and the subprotocols `ng.rtpengine.com`,
+/// Serves `POST /ng` (with a cookie), `POST /ng-plain` (without), `POST /cli` (a text command), `GET
+/// /cli/WORD+WORD` (one that changes nothing), and the subprotocols `ng.rtpengine.com`,
 /// `ng-plain.rtpengine.com`, `cli.rtpengine.com` and `echo.rtpengine.com`. One object serves any number of
 /// HTTP servers. It flushes the commands of a request before it returns the reply. Control thread only.
 class HttpCommands final : public http::CommandHandler {
@@ -22,6 +23,7 @@ class HttpCommands final : public http::CommandHandler {
                                         const IpAddress& source) override;
   std::optional<http::Reply> on_post(std::string_view path, const http::Request& request,
                                      const IpAddress& source) override;
+  std::optional<http::Reply> on_get(std::string_view path) override;
 
  private:
   NgService& service_;

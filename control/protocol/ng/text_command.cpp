@@ -65,7 +65,7 @@ struct ParameterRow {
   std::string_view option;
   std::string_view label;
 };
-constexpr std::array<ParameterRow, 8> kParameters = {{
+constexpr std::array<ParameterRow, 9> kParameters = {{
     {"maxsessions", "max-sessions", "Maximum sessions"},
     {"maxcpu", "max-cpu", "Maximum CPU usage"},
     {"maxload", "max-load", "Maximum load average"},
@@ -74,6 +74,7 @@ constexpr std::array<ParameterRow, 8> kParameters = {{
     {"silenttimeout", "silent-timeout", "SILENT_TIMEOUT"},
     {"finaltimeout", "final-timeout", "FINAL_TIMEOUT"},
     {"offertimeout", "offer-timeout", "OFFER_TIMEOUT"},
+    {"deletedelay", "delete-delay", "DELETE_DELAY"},
 }};
 
 /// Turns rtpengine's name of a parameter into that of the option.
@@ -239,38 +240,117 @@ std::string terminate(const TextContext& context, std::string_view rest) {
   return not_found(rest);
 }
 
+std::string revert_parameters(const TextContext& context, std::string_view) {
+  ParameterAccess* access = context.service.parameters();
+  if (access == nullptr) return no_parameters();
+  std::string text;
+  for (const auto& each : access->list()) {
+    if (each.value == each.at_start) continue;
+    if (const std::string wrong = access->set(each.name, each.at_start); !wrong.empty())
+      text += fmt::format("{}: {}\n", each.name, printable(wrong));
+  }
+  if (!text.empty()) return text;
+  log::warn("text command: all parameters are as they were at the start");
+  return "All parameters are as they were at the start\n";
+}
+
+/// `debug CALL-ID on|off`: whether the lines of all levels about a call are logged.
+std::string debug_call(const TextContext& context, std::string_view rest) {
+  const auto blank = rest.rfind(' ');
+  const std::string_view word = blank == std::string_view::npos ? std::string_view() : rest.substr(blank + 1);
+  if (word != "on" && word != "off") return "debug takes a Call-ID, and on or off\n";
+  const std::string_view written = rest.substr(0, blank);
+  Call* call = context.manager.find(meant(context, written));
+  if (call == nullptr) return not_found(written);
+  call->debug = word == "on";
+  return fmt::format("Debugging of call {} is {}\n", printable(call->id), word);
+}
+
+/// How many receivers hear converted audio.
+std::string transcoders(const TextContext& context, std::string_view) {
+  return fmt::format("Current transcoded media: {}\n", context.manager.plane().converted());
+}
+
+/// What concerns several relays, or the kernel module that this relay does not have.
+template <const char* kText>
+std::string nothing_to_do(const TextContext&, std::string_view) {
+  return kText;
+}
+constexpr char kNoRedis[] = "This relay shares no calls through Redis\n";
+constexpr char kNoSharing[] = "All calls are this relay's own: there is nothing to switch over\n";
+constexpr char kFixed[] = "This can only be set at the start\n";
+
 struct Row {
   std::string_view words;
   std::string (*run)(const TextContext&, std::string_view rest);
+  /// True if it changes something.
+  bool changes = false;
 };
 std::string help(const TextContext&, std::string_view);
+
+/// A row that shows one parameter.
+template <const char* kWord>
+std::string shown(const TextContext& context, std::string_view) {
+  return get_parameter(context, kWord);
+}
+constexpr char kTimeout[] = "timeout";
+constexpr char kSilent[] = "silenttimeout";
+constexpr char kFinal[] = "finaltimeout";
+constexpr char kOffer[] = "offertimeout";
+constexpr char kLevel[] = "loglevel";
+constexpr char kCpu[] = "maxcpu";
+constexpr char kLoad[] = "maxload";
+constexpr char kBandwidth[] = "maxbw";
+constexpr char kDelay[] = "deletedelay";
 
 constexpr auto kRows = std::to_array<Row>({
     {"list numsessions", num_sessions},
     {"list sessions", sessions},
     {"list totals", totals},
+    {"list counters", totals},
     {"list interfaces", interfaces},
     {"list jsonstats", json_statistics},
+    {"list transcoders", transcoders},
     {"list maxsessions", max_sessions},
+    {"list maxcpu", shown<kCpu>},
+    {"list maxload", shown<kLoad>},
+    {"list maxbw", shown<kBandwidth>},
     {"list maxopenfiles",
      [](const TextContext&, std::string_view) {
        return fmt::format("Maximum open files configured: {}\n", sysconf(_SC_OPEN_MAX));
      }},
-    {"list timeout", [](const TextContext& c, std::string_view) { return get_parameter(c, "timeout"); }},
-    {"list silenttimeout",
-     [](const TextContext& c, std::string_view) { return get_parameter(c, "silenttimeout"); }},
-    {"list finaltimeout",
-     [](const TextContext& c, std::string_view) { return get_parameter(c, "finaltimeout"); }},
-    {"list offertimeout",
-     [](const TextContext& c, std::string_view) { return get_parameter(c, "offertimeout"); }},
-    {"list loglevels", [](const TextContext& c, std::string_view) { return get_parameter(c, "loglevel"); }},
+    {"list timeout", shown<kTimeout>},
+    {"list silenttimeout", shown<kSilent>},
+    {"list finaltimeout", shown<kFinal>},
+    {"list offertimeout", shown<kOffer>},
+    {"list deletedelay", shown<kDelay>},
+    {"list loglevels", shown<kLevel>},
+    {"list loglevel", shown<kLevel>},
+    {"list redisallowederrors", nothing_to_do<kNoRedis>},
+    {"list redisdisabletime", nothing_to_do<kNoRedis>},
+    {"list redisconnecttimeout", nothing_to_do<kNoRedis>},
+    {"list rediscmdtimeout", nothing_to_do<kNoRedis>},
     {"get", get_parameter},
-    {"set", set_parameter},
+    {"set redisallowederrors", nothing_to_do<kNoRedis>, true},
+    {"set redisdisabletime", nothing_to_do<kNoRedis>, true},
+    {"set redisconnecttimeout", nothing_to_do<kNoRedis>, true},
+    {"set rediscmdtimeout", nothing_to_do<kNoRedis>, true},
+    {"set maxopenfiles", nothing_to_do<kFixed>, true},
+    {"set controltos", nothing_to_do<kFixed>, true},
+    {"set", set_parameter, true},
+    {"params revert", revert_parameters, true},
     {"params", parameters},
     {"call list", sessions},
     {"call info", session},
-    {"call terminate", terminate},
-    {"terminate", terminate},
+    {"call terminate", terminate, true},
+    {"terminate", terminate, true},
+    {"debug", debug_call, true},
+    {"ksadd", nothing_to_do<kNoRedis>, true},
+    {"ksrm", nothing_to_do<kNoRedis>, true},
+    {"kslist", nothing_to_do<kNoRedis>},
+    {"active", nothing_to_do<kNoSharing>, true},
+    {"standby", nothing_to_do<kNoSharing>, true},
+    {"usage", help},
     {"help", help},
 });
 
@@ -280,19 +360,30 @@ std::string help(const TextContext&, std::string_view) {
   return text;
 }
 
-}  // namespace
-
-std::string run_text_command(std::string_view line, SessionManager& manager, const ServiceView& service,
-                             const Clock& clock) {
-  while (line.ends_with('\n') || line.ends_with('\r') || line.ends_with(' ')) line.remove_suffix(1);
-  const TextContext context{manager, service, clock};
+/// The row whose words begin the line, and what is behind them; null if there is none.
+std::pair<const Row*, std::string_view> found_row(std::string_view line) {
   for (const Row& row : kRows) {
     if (!line.starts_with(row.words)) continue;
     std::string_view rest = line.substr(row.words.size());
     if (!rest.empty() && rest.front() != ' ') continue;
     while (rest.starts_with(' ')) rest.remove_prefix(1);
-    return row.run(context, rest);
+    return {&row, rest};
   }
+  return {nullptr, {}};
+}
+
+}  // namespace
+
+bool only_reads(std::string_view line) {
+  const Row* row = found_row(line).first;
+  return row != nullptr && !row->changes;
+}
+
+std::string run_text_command(std::string_view line, SessionManager& manager, const ServiceView& service,
+                             const Clock& clock) {
+  while (line.ends_with('\n') || line.ends_with('\r') || line.ends_with(' ')) line.remove_suffix(1);
+  const auto [row, rest] = found_row(line);
+  if (row != nullptr) return row->run({manager, service, clock}, rest);
   return fmt::format("Unknown or incomplete command: '{}' (help lists them)\n",
                      printable(line.substr(0, 200)));
 }

@@ -14,4 +14,7 @@ namespace ferry::ng {
 std::string run_text_command(std::string_view line, SessionManager& manager, const ServiceView& service,
                              const Clock& clock);
 
+/// True if the line is a command that changes nothing. False for words that nobody knows.
+[[nodiscard]] bool only_reads(std::string_view line);
+
 }  // namespace ferry::ng

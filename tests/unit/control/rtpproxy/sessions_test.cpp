@@ -351,7 +351,7 @@ TEST(RtpproxyStart, EveryLetter) {
                                "-u",
                                "me:us",
                                "-w",
-                               "511",
+                               "0711",
                                "-p",
                                "/run/x.pid",
                                "-d",
@@ -382,7 +382,7 @@ TEST(RtpproxyStart, EveryLetter) {
                            "--rtpp-notify=tcp:127.0.0.1:1",
                            "--user=me",
                            "--group=us",
-                           "--rtpp-socket-mode=777",
+                           "--rtpp-socket-mode=711",
                            "--pidfile=/run/x.pid",
                            "--log-level=4",
                            "--rtpp-bridge-symmetric=yes",
@@ -426,11 +426,19 @@ TEST(RtpproxyStart, LevelsAndFacilitiesComeInAnyCase) {
   }
 }
 
-TEST(RtpproxyStart, RelativeFoldersAreBelowWhereItIsStarted) {
+TEST(RtpproxyStart, TheModeOfSocketsIsOctal) {
+  for (const char* mode : {"0755", "755"})
+    EXPECT_TRUE(has(translated({"-f", "-w", mode}), "--rtpp-socket-mode=755")) << mode;
+  for (const char* mode : {"", "rwx", "789", "-1", "0x1ed", "7777"})
+    EXPECT_FALSE(translate_rtpproxy(std::vector<std::string>{"-f", "-w", mode})) << mode;
+}
+
+TEST(RtpproxyStart, ARelativeSpoolIsBelowTheRecordings) {
   const std::string here = std::filesystem::current_path().string();
   const auto words = translated({"-f", "-l", "192.0.2.1", "-r", "done", "-S", "./spool/../grow"});
   EXPECT_TRUE(has(words, "--recording-dir=" + here + "/done"));
-  EXPECT_TRUE(has(words, "--recording-spool=" + here + "/grow"));
+  EXPECT_TRUE(has(words, "--recording-spool=" + here + "/done/grow"));
+  EXPECT_TRUE(has(translated({"-f", "-S", "grow"}), "--recording-spool=" + here + "/grow"));
   EXPECT_TRUE(
       has(translated({"-f", "-l", "192.0.2.1", "-S", "/var/spool/x"}), "--recording-spool=/var/spool/x"));
 }

@@ -299,6 +299,10 @@ class Shouting final : public http::CommandHandler {
     if (path != "/shout") return std::nullopt;
     return http::Reply{202, "Heard", "text/loud", request.body + "! " + source.to_string(), "X-Loud: 1\r\n"};
   }
+  std::optional<http::Reply> on_get(std::string_view path) override {
+    if (path != "/whisper") return std::nullopt;
+    return http::Reply{200, "OK", "text/quiet", "hey", {}};
+  }
 
  private:
   static constexpr std::array<std::string_view, 2> kNames = {"loud", "louder"};
@@ -313,6 +317,8 @@ TEST_F(HttpServerTest, AnyProtocolCanStandBehindIt) {
   EXPECT_TRUE(text.starts_with("HTTP/1.1 202 Heard\r\n")) << text;
   EXPECT_NE(text.find("Content-Type: text/loud\r\n"), std::string::npos) << text;
   EXPECT_TRUE(text.ends_with("\r\nX-Loud: 1\r\n\r\nhey! 127.0.0.1")) << text;
+  EXPECT_EQ(status(server, get("/whisper?softly")), 200);
+  EXPECT_EQ(status(server, get("/shout")), 404);
   EXPECT_EQ(status(server, post("/ng", "c d7:command4:pinge")), 404);
   EXPECT_EQ(status(server, upgrade("ng.rtpengine.com")), 404);
   auto client = StreamClient::to(server.port());

@@ -73,6 +73,35 @@ TEST_F(HttpCommandsTest, EachSubprotocolHasItsForm) {
   EXPECT_EQ(say("ng.rtpengine.com", "x"), "(nothing)") << "no cookie, no reply";
 }
 
+TEST_F(HttpCommandsTest, TextCommandsCanBePosted) {
+  const auto reply = post("/cli", "text/plain", "list maxsessions\n");
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, 200);
+  EXPECT_EQ(reply->type, "text/plain");
+  EXPECT_EQ(reply->body, "Maximum sessions configured: unlimited\n");
+}
+
+// A page of another site, or a link in a mail, can make a browser send a GET.
+TEST_F(HttpCommandsTest, AGetReadsAndChangesNothing) {
+  const struct {
+    const char* path;
+    int status;
+  } rows[] = {
+      {"/cli/list+maxsessions", 200}, {"/cli/list%20maxsessions", 200}, {"/cli/help", 200},
+      {"/cli/params+diff", 200},      {"/cli/terminate+c", 405},        {"/cli/call+terminate+c", 405},
+      {"/cli/set+maxsessions+1", 405}, {"/cli/params+revert", 405},     {"/cli/debug+c+on", 405},
+      {"/cli/unknown", 405},          {"/cli/", 405},                   {"/cli/list%2", 400},
+      {"/cli/%zz", 400},              {"/cli", 0},                      {"/ng", 0},
+  };
+  world_->ng(offer("c", "A", audio_sdp(*Endpoint::parse("192.0.2.10:4000"))));
+  for (const auto& row : rows) {
+    const auto reply = commands_.on_get(row.path);
+    EXPECT_EQ(reply ? reply->status : 0, row.status) << row.path;
+  }
+  EXPECT_EQ(commands_.on_get("/cli/list+maxsessions")->body, "Maximum sessions configured: unlimited\n");
+  EXPECT_EQ(world_->manager().size(), 1u);
+}
+
 // The reply must not leave before the workers know.
 TEST_F(HttpCommandsTest, CommandsAreFlushedBeforeTheReply) {
   const std::string sdp = audio_sdp(*Endpoint::parse("192.0.2.10:4000"));

@@ -105,8 +105,35 @@ TEST_F(TextCommand, ParametersHaveTheNamesOfTheField) {
       {"list loglevels", "loglevel: 7\n"},
       {"set maxsessions", "Missing parameter or value\n"},
       {"get speed", "Unknown parameter 'speed'\n"},
+      {"params revert", "All parameters are as they were at the start\n"},
+      {"params diff", ""},
+      {"get loglevel", "loglevel: 6\n"},
+      {"set controltos 4", "This can only be set at the start\n"},
+      {"set redisdisabletime 4", "This relay shares no calls through Redis\n"},
   };
   for (const auto& [line, reply] : rows) EXPECT_EQ(text(line), reply) << line;
+}
+
+TEST_F(TextCommand, ACallIsDebuggedUntilItIsNot) {
+  call("c d");
+  EXPECT_EQ(text("debug c d on"), "Debugging of call c d is on\n");
+  EXPECT_TRUE(world_->manager().find("c d")->debug);
+  EXPECT_EQ(text("debug c d off"), "Debugging of call c d is off\n");
+  EXPECT_FALSE(world_->manager().find("c d")->debug);
+  EXPECT_EQ(text("debug nobody on"), "Call Id not found (nobody)\n");
+  for (const char* line : {"debug", "debug on", "debug c", "debug c d", "debug c d maybe"})
+    EXPECT_EQ(text(line), "debug takes a Call-ID, and on or off\n") << line;
+}
+
+TEST_F(TextCommand, WhatConcernsOtherRelaysSaysSo) {
+  for (const char* line : {"active", "standby", "ksadd 3", "ksrm 3", "kslist", "list redisallowederrors"}) {
+    const std::string reply = text(line);
+    EXPECT_FALSE(reply.starts_with("Unknown")) << line;
+    EXPECT_TRUE(reply.ends_with('\n')) << line;
+  }
+  EXPECT_EQ(text("usage"), text("help"));
+  EXPECT_EQ(text("list counters"), text("list totals"));
+  EXPECT_EQ(text("list transcoders"), "Current transcoded media: 0\n");
 }
 
 TEST_F(TextCommand, SessionsAreCountedByTheIpVersionOfTheirPorts) {
