@@ -16,7 +16,7 @@
 
 #include "codecs/audio/plugin.hpp"
 #include "codecs/prompts/prompt_library.hpp"
-#include "codecs/transcode/transcoder.hpp"
+#include "codecs/stage/receiver_stage.hpp"
 #include "control/config/config.hpp"
 #include "control/config/parameters.hpp"
 #include "control/log/log.hpp"
@@ -106,7 +106,7 @@ class Daemon {
         sounds_(sound_settings(config)),
         media_(
             config.media_threads.value_or(std::max(1U, std::thread::hardware_concurrency())),
-            engine_->workers(), [](const StageOwner&) { return make_transcoder(); },
+            engine_->workers(), StageFactory(),
             [] { return system_clocks().now; }),
         plane_(make_workers(), true),
         manager_(with_keys(config), interfaces_, plane_, engine_->provider(), news_.listener(),

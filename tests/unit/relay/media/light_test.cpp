@@ -41,6 +41,11 @@ TEST(IsLight, OnlyG711ToG711WithoutAToneDetectorIsLight) {
     conversion.detects_tones = row.detects_tones;
     EXPECT_EQ(is_light(conversion), row.is_light) << row.what;
   }
+  AudioConversion fax;
+  fax.inputs = {speech("PCMU")};
+  fax.format = {"PCMA", 8000, 1, ""};
+  fax.fax = std::make_shared<const FaxSide>();
+  EXPECT_FALSE(is_light(fax)) << "modems are at work";
 }
 
 }  // namespace
