@@ -5,6 +5,8 @@
 #include "relay/base/memory.hpp"
 #include "relay/base/text.hpp"
 
+#include <utility>
+
 namespace ferry {
 
 namespace {
@@ -13,23 +15,31 @@ FaxSound sound_of(const AudioConversion& conversion) {
   return {equal_ignoring_case(conversion.format.encoding, "PCMU") ? Law::kMu : Law::kA, conversion.type};
 }
 
-std::unique_ptr<OutputStage> make_stage(const AudioConversion& conversion, FaxGateways& gateways,
-                                        Instant now) {
+bool needs_gateway(const AudioConversion& conversion) {
+  return conversion.fax && conversion.fax->role != FaxSide::Role::kSteadySound;
+}
+
+/// `shown`: the gateway; null unless one is needed.
+std::unique_ptr<OutputStage> make_stage(const AudioConversion& conversion,
+                                        const std::shared_ptr<ShownGateway>& shown, Instant now) {
   if (!conversion.fax) return make_transcoder();
-  const FaxSide& fax = *conversion.fax;
-  switch (fax.role) {
-    case FaxSide::Role::kToDatagrams:
-      return std::make_unique<T38Stage>(gateways.find_or_make(fax.gateway, fax.t38), now);
-    case FaxSide::Role::kToSound:
-      return std::make_unique<FaxSoundStage>(gateways.find_or_make(fax.gateway, fax.t38),
-                                             sound_of(conversion), now);
-    case FaxSide::Role::kSteadySound:
-      break;
-  }
-  return std::make_unique<SteadySoundStage>(sound_of(conversion));
+  if (!shown) return std::make_unique<SteadySoundStage>(sound_of(conversion));
+  std::shared_ptr<T38Gateway> gateway(shown, &shown->gateway);
+  if (conversion.fax->role == FaxSide::Role::kToDatagrams)
+    return std::make_unique<T38Stage>(std::move(gateway), now);
+  return std::make_unique<FaxSoundStage>(std::move(gateway), sound_of(conversion), now);
 }
 
 }  // namespace
+
+void ReceiverStage::drive(Instant now, MadePackets& out) noexcept {
+  if (!stage_) return;
+  stage_->drive(now, out);
+  if (!gateway_ || now < shown_from_) return;
+  constexpr Duration kSometimes = std::chrono::seconds(1);
+  shown_from_ = now + kSometimes;
+  gateway_->show();
+}
 
 bool ReceiverStage::does(const AudioConversion& wanted) const noexcept {
   if (!wanted.fax || !conversion_->fax) return !wanted.fax && !conversion_->fax;
@@ -43,7 +53,13 @@ bool ReceiverStage::settle(std::uint64_t from, const std::shared_ptr<const Audio
   if (!stage_ || (conversion != conversion_ && !does(*conversion))) {
     // The old one goes first: a gateway of the same number may be made anew.
     stage_.reset();
-    if (!had_memory([&] { stage_ = make_stage(*conversion, *gateways_, now); })) return false;
+    gateway_.reset();
+    const bool is_made = had_memory([&] {
+      if (needs_gateway(*conversion))
+        gateway_ = gateways_->find_or_make(conversion->fax->gateway, conversion->fax->t38);
+      stage_ = make_stage(*conversion, gateway_, now);
+    });
+    if (!is_made) return false;
   }
   conversion_ = conversion;
   from_ = from;

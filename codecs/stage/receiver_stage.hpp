@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 namespace ferry {
 
@@ -29,9 +30,7 @@ class ReceiverStage final : public OutputStage {
   [[nodiscard]] std::optional<Instant> due() const noexcept override {
     return stage_ ? stage_->due() : std::nullopt;
   }
-  void drive(Instant now, MadePackets& out) noexcept override {
-    if (stage_) stage_->drive(now, out);
-  }
+  void drive(Instant now, MadePackets& out) noexcept override;
 
  private:
   /// Makes the stage that `conversion` needs, unless it is there. False if `from` is not heard now: a fax is
@@ -44,6 +43,10 @@ class ReceiverStage final : public OutputStage {
   std::shared_ptr<FaxGateways> gateways_;
   /// Null before the first packet, and after memory has run out.
   std::unique_ptr<OutputStage> stage_;
+  /// Null unless the stage is one side of it.
+  std::shared_ptr<ShownGateway> gateway_;
+  /// When the gateway's figures are written next.
+  Instant shown_from_{};
   /// The conversion that the stage was made for, or a later one that it does as well. Null without a stage.
   std::shared_ptr<const AudioConversion> conversion_;
   /// The source that it heard last.
@@ -54,8 +57,10 @@ class ReceiverStage final : public OutputStage {
 /// gateway in common with its original, so that each thread gets a copy of its own.
 class StageFactory {
  public:
-  StageFactory() : gateways_(std::make_shared<FaxGateways>()) {}
-  StageFactory(const StageFactory&) : StageFactory() {}
+  /// `board`: where the gateways of all copies tell how far they are; not null.
+  explicit StageFactory(std::shared_ptr<FaxBoard> board = std::make_shared<FaxBoard>())
+      : board_(std::move(board)), gateways_(std::make_shared<FaxGateways>(board_)) {}
+  StageFactory(const StageFactory& other) : StageFactory(other.board_) {}
   StageFactory& operator=(const StageFactory&) = delete;
   ~StageFactory() = default;
 
@@ -65,6 +70,7 @@ class StageFactory {
   }
 
  private:
+  std::shared_ptr<FaxBoard> board_;
   std::shared_ptr<FaxGateways> gateways_;
 };
 

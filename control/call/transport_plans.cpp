@@ -185,7 +185,8 @@ class Planner {
   void choose_datagrams() {
     const TransportKind kind = speaker_.in_force().kind;
     plan_->kind = kind;
-    if (kind != speaker_.kind && is_plain(call_)) {
+    // Toward a fax gateway nothing passes before the answer.
+    if (kind != speaker_.kind && is_plain(call_) && !speaker_.fax) {
       if (kind == TransportKind::kRtp && speaker_.kind == TransportKind::kUdptl)
         plan_->takes_udptl = UdptlBesideRtp::kYes;
       plan_->takes_rtp = kind == TransportKind::kUdptl && speaker_.kind == TransportKind::kRtp;
@@ -618,6 +619,14 @@ class Planner {
     return codecs;
   }
 
+  /// What `receiver` got of `media` by the plan that the worker was told last. Null if it got nothing.
+  [[nodiscard]] const Sink* former_sink(const Media& media, const Media& receiver) const {
+    const SourcePlan* former = former_source(media);
+    if (former == nullptr) return nullptr;
+    const auto found = std::ranges::find(former->sinks, receiver.id, &Sink::to);
+    return found == former->sinks.end() ? nullptr : &*found;
+  }
+
   /// The object of the former plan if it is equal to `wanted`, else a new one. Null if nothing is wanted.
   template <class T>
   [[nodiscard]] static std::shared_ptr<const T> shared_with(const std::shared_ptr<const T>* former,
@@ -632,16 +641,19 @@ class Planner {
   void treat(Sink& sink, const Media& receiver, const Media& media) const {
     const MediaKeys* keys = receiver.via->keys.get();
     const bool is_changeable = keys == nullptr || !receiver.is_encrypted() || !keys->out_is_relayed;
-    if (!is_changeable || receiver.in_force().kind != TransportKind::kRtp) return;
+    if (!is_changeable) return;
+    const Sink* known = former_sink(media, receiver);
+    const auto* known_conversion = known == nullptr ? nullptr : &known->conversion;
+    if (auto fax = convert_fax(media.in_force(), receiver.in_force(),
+                               known == nullptr ? nullptr : known->conversion.get())) {
+      sink.conversion = shared_with(known_conversion, std::move(fax));
+      return;
+    }
+    const auto is_rtp = [](const Media& each) { return each.in_force().kind == TransportKind::kRtp; };
+    if (!is_rtp(receiver) || !is_rtp(media)) return;
     AudioTreatment treatment =
         treat_audio(codecs_of(media.in_force()), codecs_of(receiver.in_force()), input_.codecs);
-    const Sink* known = nullptr;
-    if (const SourcePlan* former = former_source(media)) {
-      const auto found = std::ranges::find(former->sinks, receiver.id, &Sink::to);
-      if (found != former->sinks.end()) known = &*found;
-    }
-    sink.conversion =
-        shared_with(known == nullptr ? nullptr : &known->conversion, std::move(treatment.conversion));
+    sink.conversion = shared_with(known_conversion, std::move(treatment.conversion));
     sink.renumbering =
         shared_with(known == nullptr ? nullptr : &known->renumbering, std::move(treatment.renumbering));
     sink.ptime_ms = treatment.ptime_ms;
@@ -665,8 +677,8 @@ class Planner {
       const bool same_mid = !names_ours && media.in_force().mid == receiver.in_force().mid;
       sink.extensions = extension_map(media.extensions.get(), receiver.extensions.get(), same_mid);
       name_section(sink, receiver, former_source(media));
-      if (!sink.rtcp_only) treat(sink, receiver, media);
     }
+    if (!sink.rtcp_only) treat(sink, receiver, media);
     return sink;
   }
 
