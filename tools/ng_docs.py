@@ -16,7 +16,7 @@ FIGURES = "/ng/figures.cpp"
 NG = "docs/reference/ng.md"
 RTPPROXY = "docs/reference/rtpproxy.md"
 NAMES = {"kNow": "now", "kSignalling": "signalling", "kSrtp": "SRTP", "kIce": "ICE/DTLS", "kCodecs": "codecs",
-         "kT38": "T.38", "kRecording": "recording", "kPlayback": "playback", "kPubSub": "publish/subscribe"}
+         "kRecording": "recording", "kPlayback": "playback", "kPubSub": "publish/subscribe"}
 # Their texts are for operators, or have a document of their own.
 OTHER_PROTOCOLS = ("/cli/", "/connections/", "/http/", "/pages/", "/rtpp/", "/rtpproxy/")
 # How many of each there are at least: fewer mean that the patterns below do not fit the source any more.

@@ -6,6 +6,7 @@
 // Fields are set by signalling unless their comment says otherwise.
 #pragma once
 
+#include "control/call/fax_terms.hpp"
 #include "control/call/media_codecs.hpp"
 #include "control/call/media_dtls.hpp"
 #include "control/call/media_extensions.hpp"
@@ -193,6 +194,8 @@ struct MediaTerms {
   bool takes_fir = false;
   /// Whether the parties do ICE and agree on keys with each other. `kind` is then kEndToEnd.
   Passing passing = Passing::kNo;
+  /// The fax gateway between this media and its partner. Null = there is none.
+  std::shared_ptr<const FaxTerms> fax;
   /// True if its SDP has `a=rtcp-fb` lines.
   bool names_feedback = false;
   /// True if the section was rejected with port 0 (RFC 3264 §6), or left out of a message.

@@ -6,6 +6,7 @@
 #include "control/call/media_dtls.hpp"
 #include "control/call/media_keys.hpp"
 #include "control/request/request.hpp"
+#include "relay/core/audio/fax_progress.hpp"
 #include "relay/core/latch/latch.hpp"
 #include "relay/core/latch/peer_policy.hpp"
 #include "relay/core/recording.hpp"
@@ -13,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace ferry {
@@ -90,6 +92,8 @@ struct SessionConfig {
   bool listening_quality = false;
   /// The codecs that can be converted. By default there are none.
   CodecCatalogue codecs;
+  /// Knows how far faxes are. Null = nobody does.
+  std::shared_ptr<const FaxWatch> faxes;
   /// How media is keyed.
   SrtpConfig srtp;
   DtlsConfig dtls;

@@ -187,7 +187,8 @@ class Planner {
   void choose_datagrams() {
     const TransportKind kind = speaker_.in_force().kind;
     plan_->kind = kind;
-    if (kind != speaker_.kind && is_plain(call_)) {
+    // Toward a fax gateway nothing passes before the answer.
+    if (kind != speaker_.kind && is_plain(call_) && !speaker_.fax) {
       if (kind == TransportKind::kRtp && speaker_.kind == TransportKind::kUdptl)
         plan_->takes_udptl = UdptlBesideRtp::kYes;
       plan_->takes_rtp = kind == TransportKind::kUdptl && speaker_.kind == TransportKind::kRtp;
@@ -620,6 +621,14 @@ class Planner {
     return codecs;
   }
 
+  /// What `receiver` got of `media` by the plan that the worker was told last. Null if it got nothing.
+  [[nodiscard]] const Sink* former_sink(const Media& media, const Media& receiver) const {
+    const SourcePlan* former = former_source(media);
+    if (former == nullptr) return nullptr;
+    const auto found = std::ranges::find(former->sinks, receiver.id, &Sink::to);
+    return found == former->sinks.end() ? nullptr : &*found;
+  }
+
   /// The object of the former plan if it is equal to `wanted`, else a new one. Null if nothing is wanted.
   template <class T>
   [[nodiscard]] static std::shared_ptr<const T> shared_with(const std::shared_ptr<const T>* former,
@@ -637,15 +646,20 @@ class Planner {
   }
 
   /// Decides what the audio of `media` becomes for `receiver`. Packets that leave under the key that they
-  /// came with pass.
-  [[nodiscard]] AudioTreatment treatment_of(const Media& media, const Media& receiver) const {
-    if (has_relayed_key(receiver) || receiver.in_force().kind != TransportKind::kRtp ||
-        media.in_force().kind != TransportKind::kRtp)
-      return {};
+  /// came with pass. `known`: how it was treated before; null = it was not.
+  [[nodiscard]] AudioTreatment treatment_of(const Media& media, const Media& receiver, const Sink* known) const {
+    if (has_relayed_key(receiver)) return {};
+    if (auto fax = convert_fax(media.in_force(), receiver.in_force(),
+                               known == nullptr ? nullptr : known->conversion.get())) {
+      AudioTreatment treatment;
+      treatment.conversion = std::move(fax);
+      return treatment;
+    }
+    if (receiver.in_force().kind != TransportKind::kRtp || media.in_force().kind != TransportKind::kRtp) return {};
     return treat_audio(codecs_of(media.in_force()), codecs_of(receiver.in_force()), input_.codecs);
   }
   [[nodiscard]] bool is_made_for(const Media& receiver, const Media& media) const {
-    const AudioTreatment treatment = treatment_of(media, receiver);
+    const AudioTreatment treatment = treatment_of(media, receiver, former_sink(media, receiver));
     return treatment.conversion || treatment.ptime_ms != 0;
   }
 
@@ -677,12 +691,8 @@ class Planner {
 
   /// Fills in how the audio of `media` is treated for `receiver`.
   void treat(Sink& sink, const Media& receiver, const Media& media) const {
-    AudioTreatment treatment = treatment_of(media, receiver);
-    const Sink* known = nullptr;
-    if (const SourcePlan* former = former_source(media)) {
-      const auto found = std::ranges::find(former->sinks, receiver.id, &Sink::to);
-      if (found != former->sinks.end()) known = &*found;
-    }
+    const Sink* known = former_sink(media, receiver);
+    AudioTreatment treatment = treatment_of(media, receiver, known);
     sink.conversion =
         shared_with(known == nullptr ? nullptr : &known->conversion, std::move(treatment.conversion));
     sink.renumbering =
@@ -708,8 +718,8 @@ class Planner {
       const bool same_mid = !names_ours && media.in_force().mid == receiver.in_force().mid;
       sink.extensions = extension_map(media.extensions.get(), receiver.extensions.get(), same_mid);
       name_section(sink, receiver, former_source(media));
-      if (!sink.rtcp_only) treat(sink, receiver, media);
     }
+    if (!sink.rtcp_only) treat(sink, receiver, media);
     return sink;
   }
 

@@ -1,6 +1,7 @@
 #include "control/call/treated_flows.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -21,6 +22,36 @@ std::string name_of(const AudioFormat& format) {
   std::string name = fmt::format("{}/{}", format.encoding, format.clock_rate_hz);
   if (format.channels > 1) name += fmt::format("/{}", format.channels);
   return name;
+}
+
+/// The codecs of speech among the inputs, each once.
+std::string speech_of(const AudioConversion& made) {
+  std::string names;
+  for (const AudioInput& input : made.inputs) {
+    if (input.kind != AudioInput::Kind::kSpeech) continue;
+    const std::string name = name_of(input.format);
+    if (names.find(name) == std::string::npos) names += (names.empty() ? "" : ", ") + name;
+  }
+  return names;
+}
+
+/// A fax gateway at work: `the fax in PCMA/8000 becomes T.38, version 0 with redundancy, ECM`.
+std::string fax_in_words(const AudioConversion& made) {
+  const T38Settings& t38 = made.fax->t38;
+  const bool has_parity = t38.protection.recovery == UdptlView::Recovery::kParity;
+  const std::string_view protection = has_parity                     ? "with parity"
+                                      : t38.protection.earlier == 0 ? "without redundancy"
+                                                                    : "with redundancy";
+  std::string text = made.fax->role == FaxSide::Role::kToSound
+                         ? fmt::format("the fax in T.38 becomes {} ({})", name_of(made.format),
+                                       made.type.value)
+                         : fmt::format("the fax in {} becomes T.38", speech_of(made));
+  text += fmt::format(", version {} {}, {}", t38.version, protection, t38.ecm ? "ECM" : "no ECM");
+  for (const auto& [is_used, name] :
+       {std::pair{t38.v17, "V.17"}, {t38.v27ter, "V.27ter"}, {t38.v29, "V.29"}}) {
+    if (!is_used) text += fmt::format(", no {}", name);
+  }
+  return text;
 }
 
 }  // namespace
@@ -44,15 +75,11 @@ std::vector<TreatedFlow> treated_flows(const Call& call) {
 }
 
 std::string in_words(const TreatedFlow& flow) {
+  if (const AudioConversion* made = flow.sink->conversion.get(); made != nullptr && made->fax)
+    return fax_in_words(*made);
   if (const AudioConversion* made = flow.sink->conversion.get()) {
-    std::string from;
-    for (const AudioInput& input : made->inputs) {
-      if (input.kind != AudioInput::Kind::kSpeech) continue;
-      const std::string name = name_of(input.format);
-      if (from.find(name) == std::string::npos) from += (from.empty() ? "" : ", ") + name;
-    }
-    std::string text = fmt::format("{} becomes {} ({}), {} ms", from, name_of(made->format), made->type.value,
-                                   made->ptime_ms);
+    std::string text = fmt::format("{} becomes {} ({}), {} ms", speech_of(*made), name_of(made->format),
+                                   made->type.value, made->ptime_ms);
     if (made->detects_tones) text += "; its tones become events";
     return text;
   }

@@ -1,7 +1,8 @@
 // Carries out one offer or answer (docs/reference/ng.md#offer-answer), in this order:
 //
-// 1. find the parties (`resolve_legs`), parse the SDP, find the medias of each section (`match_sections`) and
-//    the transport of each media (`choose_transports`);
+// 1. find the parties (`resolve_legs`), parse the SDP, find the medias of each section (`match_sections`),
+//    what of it is shown as something else (`convert_faxes`) and the transport of each media
+//    (`choose_transports`);
 // 2. choose interfaces, judge addresses (LAT-11a) and keys (SRT-13), open ports;
 // 3. commit (offer_answer_commit.cpp): legs, then medias. The section that carries a transport decides about
 //    its rtcp-mux, keys, DTLS, ICE and ports, and each section about its extensions and flows;
@@ -74,6 +75,7 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   if (auto ok = read_sdp(); !ok) return fail(ok.error());
   if (has_looped()) return Taken{text_, nullptr, {}};
   match_sections();
+  convert_faxes();
   choose_transports();
   if (std::ranges::all_of(matches_, &Match::hidden)) return fail(RequestFault::kNothingToRelay);
   if (auto ok = choose_interfaces(); !ok) return fail(ok.error());
@@ -108,7 +110,8 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
 
 Result<void, RequestError> OfferAnswer::check_load() const {
   const bool may_convert =
-      !is_answer_ && (request_.codecs.may_convert() || request_.has_flag(Flag::kForceTranscoding));
+      !is_answer_ && (request_.codecs.may_convert() || request_.has_flag(Flag::kForceTranscoding) ||
+                      std::ranges::any_of(matches_, &Match::is_converted));
   if (!may_convert || services_.limits.may_transcode()) return {};
   const bool runs = std::ranges::any_of(call_.legs, [](const auto& leg) {
     return std::ranges::any_of(leg->medias, [](const auto& media) { return media->answered; });

@@ -49,6 +49,15 @@ class OfferAnswer {
   struct Match {
     /// Never null; points into `session_`.
     const sdp::MediaSection* section = nullptr;
+    /// What the receiver is shown of it: the section itself, or one of fax or audio in its place. Never null
+    /// once `convert_faxes` is done.
+    const sdp::MediaSection* shown = nullptr;
+    /// The fax gateway between the two medias. Null = none.
+    std::shared_ptr<const FaxTerms> fax;
+    [[nodiscard]] bool is_converted() const { return shown != section; }
+    [[nodiscard]] const sdp::MediaSection& as_seen(bool receiver_side) const {
+      return receiver_side ? *shown : *section;
+    }
     /// The medias of both parties. Null = made by the commit, with the number below.
     Media* sender = nullptr;
     Media* receiver = nullptr;
@@ -95,9 +104,9 @@ class OfferAnswer {
     [[nodiscard]] Carried& transport(bool receiver_side) { return receiver_side ? receiver_on : sender_on; }
     [[nodiscard]] Media*& media(bool receiver_side) { return receiver_side ? receiver : sender; }
     [[nodiscard]] const Media* media(bool receiver_side) const { return receiver_side ? receiver : sender; }
-    /// True if keys, DTLS, ICE and header extensions are negotiated. Its media has been read.
-    [[nodiscard]] bool has_keys() const {
-      return sender->kind == TransportKind::kRtp && !sender->rejected && !untouched;
+    /// True if keys, DTLS and ICE are negotiated with that side. Its media has been read.
+    [[nodiscard]] bool has_keys(bool receiver_side) const {
+      return media(receiver_side)->kind == TransportKind::kRtp && !sender->rejected && !untouched;
     }
     /// The values of `a=extmap` lines for the receiver.
     std::vector<std::string> extmaps;
@@ -131,6 +140,17 @@ class OfferAnswer {
   static void fold_doubled(sdp::Session& session, const Leg& leg);
   /// Finds the medias of each section: by `a=mid`, by subscription, then by place.
   void match_sections();
+  // Fax (offer_answer_fax.cpp).
+  /// Chooses which sections the receiver is shown as fax or as audio in their place (key `T.38`).
+  void convert_faxes();
+  void convert_offered(Match& match);
+  void convert_answered(Match& match);
+  /// The words that count for a section of an offer. `known`: the gateway that is in force; null = none.
+  [[nodiscard]] FaxWishes wished_fax(const Match& match, const FaxTerms* known) const;
+  /// Lets the receiver be shown `section`, with a gateway of these terms: that of `known` if its settings are
+  /// the same, else another one. `known` may be null.
+  void show_converted(Match& match, sdp::MediaSection section, FaxTerms terms,
+                      const std::shared_ptr<const FaxTerms>& known);
   // BUNDLE (offer_answer_bundle.cpp).
   /// True if the relay takes the BUNDLE groups of the sender's SDP.
   [[nodiscard]] bool takes_groups() const;
@@ -306,7 +326,7 @@ class OfferAnswer {
   /// Decides keys, DTLS and ICE of the answer for the receiver.
   void answer_receiver(const Match& match);
   /// Chooses the protocol of the m-line toward both sides.
-  void choose_protocol(Media& sender, Media& receiver, const sdp::MediaSection& section) const;
+  void choose_protocol(const Match& match) const;
   /// Makes `receiver` hear `sender`. `exclusive` ends what else it hears by offer/answer.
   void subscribe(Media& receiver, Media& sender, bool exclusive);
   /// Ends the offer/answer flows of `source` to everybody but `partner`.

@@ -80,12 +80,18 @@ bool OfferAnswer::shares_toward_receiver() const {
 
 std::string_view OfferAnswer::protocol_to_offer(const Match& match) const {
   const sdp::Protocol wanted = sdp::parse_protocol(request_.transport_protocol);
-  if (match.section->is_rtp() && wanted.kind == sdp::ProtocolClass::kRtp) return wanted.text;
-  const bool goes_on = match.receiver != nullptr && !match.receiver->protocol.empty() &&
-                       match.sender != nullptr && match.sender->protocol == match.section->protocol.text;
-  if (goes_on) return match.receiver->protocol;
+  const sdp::MediaSection& shown = *match.shown;
+  if (shown.is_rtp() && wanted.kind == sdp::ProtocolClass::kRtp) return wanted.text;
   const bool is_new = match.receiver == nullptr || match.receiver->protocol.empty();
-  return is_new ? protocol_of_new(*match.section) : match.section->protocol.text;
+  if (is_new) return protocol_of_new(shown);
+  const std::string_view receivers = match.receiver->protocol;
+  const std::string_view senders =
+      match.sender != nullptr ? std::string_view(match.sender->protocol) : std::string_view();
+  // Around a fax that the relay converts, the section of one side alone becomes another one.
+  const bool is_same_kind = sdp::parse_protocol(receivers).kind == shown.protocol.kind;
+  const bool was_converted = sdp::parse_protocol(senders).kind == sdp::ProtocolClass::kUdptl;
+  const bool goes_on = senders == match.section->protocol.text || match.is_converted() || was_converted;
+  return goes_on && is_same_kind ? receivers : shown.protocol.text;
 }
 
 std::string_view OfferAnswer::protocol_of_new(const sdp::MediaSection& section) const {
@@ -103,7 +109,8 @@ std::vector<OfferAnswer::Group> OfferAnswer::groups_to_offer() const {
   Group all;
   for (std::size_t i = 0; i < matches_.size(); ++i) {
     const Match& match = matches_[i];
-    const bool is_member = match.section->is_rtp() && match.section->port != 0 && !match.hidden;
+    const bool is_member =
+        match.section->is_rtp() && match.section->port != 0 && !match.hidden && !match.is_converted();
     // A section that lives outside the agreed group stays there.
     const bool stays_out = is_agreed && match.receiver != nullptr && !match.receiver->via->is_bundle &&
                            !may_move(*match.receiver);
@@ -146,7 +153,8 @@ std::vector<OfferAnswer::Group> OfferAnswer::groups_to_answer() {
   };
   const auto is_refused = [&](std::size_t own) {
     const auto match = match_of(own);
-    return match == matches_.end() || match->section->port == 0 || !match->section->is_rtp();
+    return match == matches_.end() || match->section->port == 0 || !match->section->is_rtp() ||
+           match->is_converted();
   };
   const auto is_in_use = [&](std::size_t own) {
     const auto match = match_of(own);
@@ -231,7 +239,7 @@ void OfferAnswer::share(bool receiver_side, const std::vector<Group>& groups) {
 }
 
 bool OfferAnswer::must_leave(const Match& match, const Match* carrier, bool receiver_side) const {
-  if (!match.section->is_rtp()) return true;
+  if (!match.section->is_rtp() || match.is_converted()) return true;
   if (carrier == nullptr) return false;
   if (!receiver_side) return match.section->protocol.text != carrier->section->protocol.text;
   return !is_answer_ && protocol_to_offer(match) != protocol_to_offer(*carrier);
@@ -308,7 +316,7 @@ void OfferAnswer::place_medias(bool receiver_side) {
     Media*& media = match.media(receiver_side);
     if (media != nullptr || (receiver_side && match.hidden)) continue;
     const unsigned index = receiver_side ? match.new_receiver_index : match.new_sender_index;
-    media = &services_.calls.add_media(leg, index, match.section->type);
+    media = &services_.calls.add_media(leg, index, match.as_seen(receiver_side).type);
     media->is_proposed = is_proposed;
     if (receiver_side) media->via->ice_controlling = !is_answer_;
   }

@@ -39,6 +39,12 @@ void keep(Media& media, CodecWishes wishes) {
 
 void OfferAnswer::choose_codecs(Match& match) {
   const sdp::MediaSection& section = *match.section;
+  if (match.is_converted()) {
+    // A modem needs G.711, whatever the words of the client are.
+    match.codecs = match.shown->codecs;
+    match.changes_packets = true;
+    return;
+  }
   match.codecs = section.codecs;
   if (!section.is_rtp() || match.untouched || match.passing != Passing::kNo || section.port == 0) return;
   const sdp::MediaSection* own = is_answer_ ? own_section(*match.receiver) : nullptr;

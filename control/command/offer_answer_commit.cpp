@@ -203,21 +203,16 @@ void OfferAnswer::read_transport(MediaTransport& transport, const sdp::MediaSect
   if (section.port != 0) Side(transport, input_).take_address(section, remote);
 }
 
-void OfferAnswer::choose_protocol(Media& sender, Media& receiver, const sdp::MediaSection& section) const {
-  const std::string former = std::exchange(sender.protocol, std::string(section.protocol.text));
-  const sdp::Protocol wanted = sdp::parse_protocol(request_.transport_protocol);
-  if (is_answer_) {
-    const bool accept = request_.transport_protocol == "accept";
-    if (receiver.protocol.empty() || accept || !section.is_rtp()) receiver.protocol = section.protocol.text;
-    return;
+void OfferAnswer::choose_protocol(const Match& match) const {
+  Media& receiver = *match.receiver;
+  const sdp::MediaSection& shown = *match.shown;
+  if (!is_answer_) {
+    receiver.protocol = std::string(protocol_to_offer(match));
+  } else {
+    const bool accept = request_.transport_protocol == "accept" && !match.is_converted();
+    if (receiver.protocol.empty() || accept || !shown.is_rtp()) receiver.protocol = shown.protocol.text;
   }
-  if (section.is_rtp() && wanted.kind == sdp::ProtocolClass::kRtp) {
-    receiver.protocol = wanted.text;
-  } else if (receiver.protocol.empty()) {
-    receiver.protocol = protocol_of_new(section);
-  } else if (former != sender.protocol) {
-    receiver.protocol = section.protocol.text;
-  }
+  match.sender->protocol = match.section->protocol.text;
 }
 
 void OfferAnswer::subscribe(Media& receiver, Media& sender, bool exclusive) {
@@ -270,15 +265,16 @@ void OfferAnswer::commit_terms(Match& match) {
   match.is_reused = is_renamed && receiver.rejected && section.port != 0;
   read_terms(sender, section, remote_of(section));
   sender.note_left_out(std::move(match.left_out));
-  receiver.type = section.type;
+  receiver.type = match.shown->type;
   receiver.is_video = sender.is_video;
   sender.passing = receiver.passing = match.passing;
   if (match.passing != Passing::kNo) sender.kind = TransportKind::kEndToEnd;
-  receiver.kind = sender.kind;
+  receiver.kind = match.is_converted() ? transport_kind(*match.shown) : sender.kind;
+  sender.fax = receiver.fax = match.fax;
   receiver.rejected = sender.rejected;
   sender.untouched = receiver.untouched = match.untouched;
   choose_echo(sender, receiver);
-  choose_protocol(sender, receiver, section);
+  choose_protocol(match);
 }
 
 void OfferAnswer::commit_sender_transport(Match& match) {
@@ -290,10 +286,10 @@ void OfferAnswer::commit_sender_transport(Match& match) {
   if (is_answer_) {
     side.take_mux_answer();
     if (is_grouped(match, false)) side.bundle_mux(true);
-    if (match.has_keys()) match.keyed = side.take_answer(section, offered_to(match));
+    if (match.has_keys(false)) match.keyed = side.take_answer(section, offered_to(match));
   } else {
     side.take_mux_offer();
-    if (match.has_keys()) side.take_offer(section, sender.answered && sender.encrypted);
+    if (match.has_keys(false)) side.take_offer(section, sender.answered && sender.encrypted);
   }
   if (match.passing != Passing::kNo) commit_passing(match);
 }
@@ -313,12 +309,12 @@ void OfferAnswer::commit_receiver_transport(Match& match) {
     side.answer_mux(sender.via->mux_offered_to_peer ? std::optional(sender.via->mux_used) : std::nullopt,
                     has_one_port(match));
     if (is_grouped(match, true)) side.bundle_mux(true);
-    if (match.has_keys()) answer_receiver(match);
+    if (match.has_keys(true)) answer_receiver(match);
   } else {
     const bool is_grouped_here = is_grouped(match, true);
     side.offer_mux(sender.via->mux_offered_by_peer);
     if (is_grouped_here) side.bundle_mux(shares_toward_receiver());
-    if (match.has_keys()) offer_receiver(match);
+    if (match.has_keys(true)) offer_receiver(match);
   }
 }
 
@@ -386,7 +382,7 @@ void OfferAnswer::commit_media() {
     if (carries(*match, true)) commit_receiver_transport(*match);
   }
   for (Match* match : shown) {
-    if (match->has_keys()) take_extensions(*match);
+    if (match->has_keys(false) && !match->is_converted()) take_extensions(*match);
     commit_ports(*match);
   }
   for (Match* match : shown) commit_flows(*match);

@@ -74,9 +74,9 @@ void OfferAnswer::keep_wishes() {
 bool OfferAnswer::names_candidates(const Match& match, bool receiver_side) const {
   if (match.passing != Passing::kNo)
     return (!is_answer_ || receiver_side) && sdp::read_ice(*match.section).is_there();
-  if (!match.section->is_rtp()) return false;
+  if (!match.as_seen(receiver_side).is_rtp()) return false;
   if (!is_answer_)
-    return receiver_side ? has_ice_offer(*match.section, match.receiver)
+    return receiver_side ? has_ice_offer(*match.shown, match.receiver)
                          : sdp::read_ice(*match.section).is_there() && !request_.ice.is_refused;
   // The offer named them.
   if (!receiver_side) return false;
@@ -84,7 +84,7 @@ bool OfferAnswer::names_candidates(const Match& match, bool receiver_side) const
 }
 
 bool OfferAnswer::may_share(const Match& match, bool receiver_side) const {
-  const sdp::MediaSection& section = *match.section;
+  const sdp::MediaSection& section = match.as_seen(receiver_side);
   // The parties' ICE with each other tells nobody apart at a shared port: their ufrags are not ours.
   if (!section.is_rtp() || match.passing != Passing::kNo) return false;
   if (is_answer_ && !receiver_side) {
@@ -179,8 +179,8 @@ Side::Offered OfferAnswer::offered_to(const Match& match) const {
 void OfferAnswer::offer_receiver(const Match& match) {
   const Media& sender = *match.sender;
   Media& receiver = *match.receiver;
-  const sdp::MediaSection& section = *match.section;
-  const MediaKeys* keys = sender.via->keys.get();
+  const sdp::MediaSection& section = *match.shown;
+  const MediaKeys* keys = match.is_converted() ? nullptr : sender.via->keys.get();
   const bool from_opportunistic = keys != nullptr && keys->offered_by_peer;
   Side::Offer offer;
   offer.is_secure = sdp::parse_protocol(receiver.protocol).secure;

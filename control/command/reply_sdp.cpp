@@ -141,7 +141,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
     edit.merged = media.via->keys && media.via->keys->merged;
     return edit;
   }
-  const sdp::MediaSection& section = *match->section;
+  const sdp::MediaSection& section = *match->shown;
   sdp::SectionEdit edit = writer.begin(&section);
   edit.mid = mid_toward(media, *match);
   edit.label = section.label;
@@ -154,7 +154,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   }
   const LocalPorts* ports = media.via->active_ports();
   if (match->kept_in && own != nullptr && ports != nullptr) return inactive_section(media, *own);
-  if (section.port == 0 || ports == nullptr) return edit;
+  if (match->section->port == 0 || section.port == 0 || ports == nullptr) return edit;
 
   writer.open(edit, is_on_hold(section));
   const sdp::MediaSection* offered = is_answer_ ? own : nullptr;

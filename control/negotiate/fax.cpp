@@ -8,36 +8,19 @@
 #include "relay/core/rtp/static_types.hpp"
 
 #include <algorithm>
-#include <array>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 namespace ferry {
 
 namespace {
 
-constexpr std::int64_t kHighestVersion = 3;
 constexpr std::string_view kRedundancy = "t38UDPRedundancy";
 constexpr std::string_view kParity = "t38UDPFEC";
 constexpr std::string_view kNoRecovery = "t38UDPNoEC";
 constexpr std::uint8_t kPcmu = 0;
 constexpr std::uint8_t kPcma = 8;
-
-/// A word of key `T.38`, without dots, and what it sets. Null: it is obeyed whatever the wishes are.
-struct WishRow {
-  std::string_view word;
-  bool FaxWishes::*member;
-  bool value;
-};
-constexpr std::array<WishRow, 10> kWishRows = {{{"decode", &FaxWishes::decode, true},
-                                                {"force", &FaxWishes::force, true},
-                                                {"stop", &FaxWishes::stop, true},
-                                                {"FEC", &FaxWishes::fec, true},
-                                                {"no-ECM", &FaxWishes::ecm, false},
-                                                {"no-V17", &FaxWishes::v17, false},
-                                                {"no-V27ter", &FaxWishes::v27ter, false},
-                                                {"no-V29", &FaxWishes::v29, false},
-                                                {"no-V34", nullptr, true},
-                                                {"no-IAF", nullptr, true}}};
 
 /// The value of the first attribute of that name, in any case; nothing if there is none.
 std::optional<std::string_view> value_of(const sdp::MediaSection& section, std::string_view name) {
@@ -102,23 +85,6 @@ sdp::Codec static_codec(std::uint8_t payload_type) {
 
 }  // namespace
 
-FaxWishes read_fax_wishes(std::span<const std::string> words, std::optional<std::int64_t> version,
-                          std::vector<std::string>& unknown) {
-  FaxWishes wishes;
-  for (const std::string& each : words) {
-    std::string word = each;
-    std::erase(word, '.');
-    const auto* const row = std::ranges::find_if(
-        kWishRows, [&](const WishRow& known) { return sdp::equal_ignoring_case(known.word, word); });
-    if (row == kWishRows.end())
-      unknown.push_back(each);
-    else if (row->member != nullptr)
-      wishes.*row->member = row->value;
-  }
-  wishes.version = static_cast<int>(std::clamp<std::int64_t>(version.value_or(0), 0, kHighestVersion));
-  return wishes;
-}
-
 bool is_t38(const sdp::MediaSection& section) {
   const bool has_format = std::ranges::any_of(
       section.formats, [](std::string_view each) { return sdp::equal_ignoring_case(each, "t38"); });
@@ -143,8 +109,7 @@ FaxConversion fax_conversion(const sdp::MediaSection& offered, const FaxWishes& 
 
 T38Terms read_t38(const sdp::MediaSection& image) {
   T38Terms terms;
-  terms.version =
-      static_cast<int>(std::min<std::uint32_t>(number_of(image, "T38FaxVersion"), kHighestVersion));
+  terms.version = t38_version(number_of(image, "T38FaxVersion"));
   terms.max_datagram = number_of(image, "T38FaxMaxDatagram");
   terms.max_bit_rate = number_of(image, "T38MaxBitRate");
   const std::string_view recovery = value_of(image, "T38FaxUdpEC").value_or("");

@@ -2,46 +2,19 @@
 //
 // A party whose section the relay converts is shown what its partner would have written: `image_section` and
 // `audio_section` make that section out of the partner's own, and the rest of offer and answer takes it as it
-// is. Commands do not call it yet.
+// is.
 #pragma once
 
+#include "control/request/fax_wishes.hpp"
 #include "control/sdp/sdp.hpp"
 #include "relay/core/audio/fax.hpp"
 
 #include <cstdint>
 #include <deque>
-#include <optional>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace ferry {
-
-/// What a request asks for by the keys `T.38` and `T.38 version`.
-struct FaxWishes {
-  /// `decode`: fax of the offer becomes audio for the far side. `force`: audio of the offer becomes fax.
-  /// `stop`: neither from now on.
-  bool decode = false;
-  bool force = false;
-  bool stop = false;
-  /// `FEC`: datagrams are protected by parity, where the relay has the choice.
-  bool fec = false;
-  /// False by `no-ECM`, `no-V.17`, `no-V.27ter`, `no-V.29`. V.34 and IAF are never used, so `no-V.34` and
-  /// `no-IAF` are always obeyed.
-  bool ecm = true;
-  bool v17 = true;
-  bool v27ter = true;
-  bool v29 = true;
-  /// The version that is announced, 0 to 3.
-  int version = 0;
-  bool operator==(const FaxWishes&) const = default;
-};
-/// Reads the words of key `T.38`, in any case and with or without the dots. `version` is that of key `T.38
-/// version`; others than 0 to 3 count as the nearest. Words that nobody knows are added to `unknown`.
-[[nodiscard]] FaxWishes read_fax_wishes(std::span<const std::string> words,
-                                        std::optional<std::int64_t> version,
-                                        std::vector<std::string>& unknown);
 
 /// What becomes of a section on its way to the far side.
 enum class FaxConversion : std::uint8_t {

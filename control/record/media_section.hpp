@@ -81,6 +81,61 @@ struct Fields<CodecWishes> {
 };
 
 template <>
+inline constexpr unsigned kEnumerators<UdptlView::Recovery> = 2;
+
+template <>
+struct Fields<FaxWishes> {
+  template <class Archive, class Value>
+  static void list(Archive& a, Value& v) {
+    a("decode", v.decode);
+    a("force", v.force);
+    a("stop", v.stop);
+    a("fec", v.fec);
+    a("ecm", v.ecm);
+    a("v17", v.v17);
+    a("v27ter", v.v27ter);
+    a("v29", v.v29);
+    a("version", v.version);
+  }
+};
+
+template <>
+struct Fields<UdptlProtection> {
+  template <class Archive, class Value>
+  static void list(Archive& a, Value& v) {
+    a("recovery", v.recovery);
+    a("earlier", v.earlier);
+    a("groups", v.groups);
+    a("span", v.span);
+  }
+};
+
+template <>
+struct Fields<T38Settings> {
+  template <class Archive, class Value>
+  static void list(Archive& a, Value& v) {
+    a("version", v.version);
+    a("protection", v.protection);
+    a("max_datagram", v.max_datagram);
+    a("ecm", v.ecm);
+    a("v17", v.v17);
+    a("v27ter", v.v27ter);
+    a("v29", v.v29);
+  }
+};
+
+template <>
+struct Fields<FaxTerms> {
+  template <class Archive, class Value>
+  static void list(Archive& a, Value& v) {
+    a("wishes", v.wishes);
+    a("shown_version", v.shown_version);
+    a("settings", v.settings);
+    a("gateway", v.gateway);
+  }
+};
+
+template <>
 struct Fields<MediaTerms> {
   template <class Archive, class Value>
   static void list(Archive& a, Value& v) {
@@ -93,6 +148,7 @@ struct Fields<MediaTerms> {
     a("fir", v.takes_fir);
     a("names_feedback", v.names_feedback);
     a("passing", v.passing);
+    a("fax", v.fax);
     a("awaited_since", v.awaited_since);
     a("rejected", v.rejected);
     a("may_send", v.may_send);
@@ -171,7 +227,7 @@ struct Fields<NewMediaPlace> {
 
 struct MediaSection {
   static constexpr std::string_view kName = "medias";
-  static constexpr int kVersion = 5;
+  static constexpr int kVersion = 6;
   static void save(const Call& call, ComponentsWriter& out) {
     each_media(call, [&](const Media& media) {
       const auto& all = media.leg->transports;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control/request/fault.hpp"
+#include "control/request/fax_wishes.hpp"
 #include "control/request/wish_list.hpp"
 #include "control/request/wishes_about_sound.hpp"
 #include "control/sdp/codec_list.hpp"
@@ -312,6 +313,8 @@ struct Request {
 
   /// Codecs to strip, mask, reorder and the like.
   sdp::CodecOperations codecs;
+  /// Keys `T.38` and `T.38 version`.
+  FaxWishes fax;
   /// Edits of lines of the SDP.
   sdp::AttributeEdits sdp_attr;
   /// Types of sections that are hidden from the far side. `other` = types that the relay does not know.

@@ -264,6 +264,19 @@ json playback_json(const Playback& playback) {
   return j;
 }
 
+/// How far the fax is that the flow is a part of. Null: it is part of none, or nobody knows.
+json fax_json(const TreatedFlow& flow, const SessionConfig& config) {
+  const AudioConversion* made = flow.sink->conversion.get();
+  if (made == nullptr || !made->fax || !config.faxes) return nullptr;
+  const auto fax = config.faxes->progress_of(made->fax->gateway);
+  if (!fax) return nullptr;
+  return {{"pages", fax->pages},
+          {"bit_rate", fax->bit_rate_bps},
+          {"ecm", fax->is_corrected},
+          {"lost", fax->lost},
+          {"recovered", fax->recovered}};
+}
+
 }  // namespace
 
 json CallLists::show(std::string_view call_id, const Clock& clock) const {
@@ -297,8 +310,10 @@ json CallLists::show(std::string_view call_id, const Clock& clock) const {
   }
   j["legs"] = std::move(legs);
   json changed = json::array();
-  for (const TreatedFlow& flow : treated_flows(*call))
+  for (const TreatedFlow& flow : treated_flows(*call)) {
     changed.push_back({{"from", flow.from->leg->tag}, {"to", flow.to->leg->tag}, {"audio", in_words(flow)}});
+    if (const auto fax = fax_json(flow, services_.config); !fax.is_null()) changed.back()["fax"] = fax;
+  }
   if (!changed.empty()) j["changed"] = std::move(changed);
   // Offers that wait: what is agreed stays in force until they are answered (LAT-15).
   json offers = json::array();

@@ -15,7 +15,7 @@ namespace ferry {
 /// thread takes away.
 using LaneShare = std::atomic<std::uint32_t>;
 
-/// An RTP packet for a stage, without its payload.
+/// An RTP packet for a stage, without its payload; or a whole datagram of another protocol.
 struct HeardPacket {
   /// Serial of the stage that is to hear it.
   std::uint64_t serial = 0;
@@ -32,6 +32,8 @@ struct HeardPacket {
   SeqNo sequence;
   PayloadType type;
   bool marker = false;
+  /// True: the payload is a whole datagram (UDPTL), and the members of RTP mean nothing.
+  bool is_datagram = false;
 };
 
 /// A packet that a stage has made, without its payload.
@@ -42,6 +44,8 @@ struct FinishedPacket {
   std::uint16_t lost = 0;
   PayloadType type;
   bool marker = false;
+  /// As in `HeardPacket`.
+  bool is_datagram = false;
 };
 
 /// The lanes between one worker and one thread, with a thousand packets of G.711 each way.

@@ -71,8 +71,19 @@ void MediaThread::follow(const MediaOrder& order) noexcept {
 }
 
 void MediaThread::take(unsigned worker, const StageOwner& owner, const MadePacket& packet) noexcept {
-  FinishedPacket head{owner, packet.units, packet.clock_rate_hz, packet.lost, packet.type, packet.marker};
-  if (packet.payload.size() > Lanes::kLongest || !lanes_[worker]->made.push(std::move(head), packet.payload))
+  put(worker, {owner, packet.units, packet.clock_rate_hz, packet.lost, packet.type, packet.marker, false},
+      packet.payload);
+}
+
+void MediaThread::take_datagram(unsigned worker, const StageOwner& owner, Bytes datagram) noexcept {
+  FinishedPacket head;
+  head.owner = owner;
+  head.is_datagram = true;
+  put(worker, head, datagram);
+}
+
+void MediaThread::put(unsigned worker, FinishedPacket head, Bytes octets) noexcept {
+  if (octets.size() > Lanes::kLongest || !lanes_[worker]->made.push(std::move(head), octets))
     losses_[worker].without_room.fetch_add(1, std::memory_order_relaxed);
   made_for_[worker] = true;
 }

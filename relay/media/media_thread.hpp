@@ -82,6 +82,9 @@ class MediaThread final : private HostOutlet {
 
  private:
   void take(unsigned worker, const StageOwner& owner, const MadePacket& packet) noexcept override;
+  void take_datagram(unsigned worker, const StageOwner& owner, Bytes datagram) noexcept override;
+  /// Puts what was made for `worker` into its lane.
+  void put(unsigned worker, FinishedPacket head, Bytes octets) noexcept;
   void follow(const MediaOrder& order) noexcept;
   /// Wakes the workers that something was made for.
   void wake_clients() noexcept;

@@ -20,30 +20,55 @@ DropReason RemoteStage::refusal() const noexcept {
   return has_room ? DropReason::kNone : DropReason::kMediaOverload;
 }
 
+RemoteStage::Told* RemoteStage::ready_for(std::uint64_t from,
+                                          const std::shared_ptr<const AudioConversion>& conversion,
+                                          bool& is_known) noexcept {
+  auto told = std::ranges::find(told_, from, &Told::from);
+  is_known = told != told_.end() && told->conversion == conversion;
+  if (is_known) return &*told;
+  // Without memory the packet is lost, and the next one tries again.
+  const Place before = place_;
+  if (!settle(*conversion)) return nullptr;
+  // On the thread the stage knows nothing of what it heard in the worker.
+  if (place_ != before) told_.clear();
+  told = std::ranges::find(told_, from, &Told::from);
+  if (told != told_.end()) return &*told;
+  if (!had_memory([&] { told_.push_back({from, nullptr}); })) return nullptr;
+  return &told_.back();
+}
+
 void RemoteStage::hear(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion,
                        const RtpView& rtp, Instant now, MadePackets& out) noexcept {
-  auto told = std::ranges::find(told_, from, &Told::from);
-  const bool is_known = told != told_.end() && told->conversion == conversion;
-  if (!is_known) {
-    // Without memory the packet is lost, and the next one tries again.
-    const Place before = place_;
-    if (!settle(*conversion)) return home_.count_lost();
-    // On the thread the stage knows nothing of what it heard in the worker.
-    if (place_ != before) told_.clear();
-    told = std::ranges::find(told_, from, &Told::from);
-    if (told == told_.end()) {
-      if (!had_memory([&] { told_.push_back({from, nullptr}); })) return home_.count_lost();
-      told = std::prev(told_.end());
-    }
-  }
+  bool is_known = false;
+  Told* const told = ready_for(from, conversion, is_known);
+  if (told == nullptr) return home_.count_lost();
   if (place_ == Place::kWorker) {
     told->conversion = conversion;
     local_->hear(from, conversion, rtp, now, out);
-  } else if (!send(*told, is_known ? nullptr : conversion, rtp, now)) {
-    home_.count_lost();
-  } else if (!is_known) {
-    told->conversion = conversion;
+    return;
   }
+  send(*told, is_known, conversion,
+       {owner_.serial, from, nullptr, nullptr, now, rtp.ssrc, rtp.timestamp, rtp.sequence, rtp.payload_type,
+        rtp.marker, false},
+       rtp.payload);
+}
+
+void RemoteStage::hear_datagram(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion,
+                                Bytes datagram, Instant now, MadePackets& out) noexcept {
+  bool is_known = false;
+  Told* const told = ready_for(from, conversion, is_known);
+  if (told == nullptr) return home_.count_lost();
+  if (place_ == Place::kWorker) {
+    told->conversion = conversion;
+    local_->hear_datagram(from, conversion, datagram, now, out);
+    return;
+  }
+  HeardPacket packet;
+  packet.serial = owner_.serial;
+  packet.from = from;
+  packet.at = now;
+  packet.is_datagram = true;
+  send(*told, is_known, conversion, std::move(packet), datagram);
 }
 
 bool RemoteStage::settle(const AudioConversion& conversion) noexcept {
@@ -62,30 +87,22 @@ bool RemoteStage::settle(const AudioConversion& conversion) noexcept {
   });
 }
 
-bool RemoteStage::send(Told& told, std::shared_ptr<const AudioConversion> conversion, const RtpView& rtp,
-                       Instant now) noexcept {
-  if (rtp.payload.size() > Lanes::kLongest) return false;
-  if (!told.share && !had_memory([&] { told.share = std::make_shared<LaneShare>(0); })) return false;
-  const std::uint32_t wanted = Lanes::share_of(rtp.payload.size());
-  if (told.share->load(std::memory_order_relaxed) + wanted > Lanes::kShare) return false;
-  HeardPacket packet;
-  packet.serial = owner_.serial;
-  packet.from = told.from;
+void RemoteStage::send(Told& told, bool is_known, const std::shared_ptr<const AudioConversion>& conversion,
+                       HeardPacket packet, Bytes octets) noexcept {
+  if (octets.size() > Lanes::kLongest) return home_.count_lost();
+  if (!told.share && !had_memory([&] { told.share = std::make_shared<LaneShare>(0); }))
+    return home_.count_lost();
+  const std::uint32_t wanted = Lanes::share_of(octets.size());
+  if (told.share->load(std::memory_order_relaxed) + wanted > Lanes::kShare) return home_.count_lost();
   packet.share = told.share;
-  packet.conversion = std::move(conversion);
-  packet.at = now;
-  packet.ssrc = rtp.ssrc;
-  packet.timestamp = rtp.timestamp;
-  packet.sequence = rtp.sequence;
-  packet.type = rtp.payload_type;
-  packet.marker = rtp.marker;
+  if (!is_known) packet.conversion = conversion;
   told.share->fetch_add(wanted, std::memory_order_relaxed);
-  if (!thread_->lanes_of(home_.worker()).heard.push(std::move(packet), rtp.payload)) {
+  if (!thread_->lanes_of(home_.worker()).heard.push(std::move(packet), octets)) {
     told.share->fetch_sub(wanted, std::memory_order_relaxed);
-    return false;
+    return home_.count_lost();
   }
   home_.note_given(*thread_);
-  return true;
+  told.conversion = conversion;
 }
 
 RemoteStages::RemoteStages(std::span<const std::unique_ptr<MediaThread>> threads, unsigned worker,
@@ -131,7 +148,10 @@ std::size_t RemoteStages::collect(MadeElsewhere& out) noexcept {
   for (const auto& thread : threads_) {
     auto& lane = thread->lanes_of(worker_).made;
     count += lane.drain(lane.end(), [&](FinishedPacket& head, Bytes payload) {
-      out.take(head.owner, {head.type, head.marker, head.units, payload, head.clock_rate_hz, head.lost});
+      if (head.is_datagram)
+        out.take_datagram(head.owner, payload);
+      else
+        out.take(head.owner, {head.type, head.marker, head.units, payload, head.clock_rate_hz, head.lost});
     });
     MediaThread::Losses& losses = thread->losses_of(worker_);
     if (const auto lost = losses.without_room.exchange(0, std::memory_order_relaxed); lost > 0)

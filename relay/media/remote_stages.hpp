@@ -32,6 +32,8 @@ class RemoteStage final : public OutputStage {
   [[nodiscard]] DropReason refusal() const noexcept override;
   void hear(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion, const RtpView& rtp,
             Instant now, MadePackets& out) noexcept override;
+  void hear_datagram(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion,
+                     Bytes datagram, Instant now, MadePackets& out) noexcept override;
   [[nodiscard]] std::optional<Instant> due() const noexcept override {
     return local_ ? local_->due() : std::nullopt;
   }
@@ -52,10 +54,14 @@ class RemoteStage final : public OutputStage {
   };
   /// Puts the stage where its work belongs, now that it hears `conversion`. False without memory.
   [[nodiscard]] bool settle(const AudioConversion& conversion) noexcept;
-  /// Sends a packet of a source to the thread, with its conversion if the stage does not know that. False if
-  /// the lane has no room for it.
-  [[nodiscard]] bool send(Told& told, std::shared_ptr<const AudioConversion> conversion, const RtpView& rtp,
-                          Instant now) noexcept;
+  /// Finds what the stage knows of `from`, once it is where work of `conversion` belongs. Null without
+  /// memory. `is_known`: it has this conversion already.
+  [[nodiscard]] Told* ready_for(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion,
+                                bool& is_known) noexcept;
+  /// Sends a packet to the thread, with its octets and with its conversion if the stage does not know that.
+  /// Counts it as lost if the lane has no room for it, or its source has no more of its share.
+  void send(Told& told, bool is_known, const std::shared_ptr<const AudioConversion>& conversion,
+            HeardPacket packet, Bytes octets) noexcept;
 
   RemoteStages& home_;
   StageOwner owner_;

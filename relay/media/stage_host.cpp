@@ -12,6 +12,9 @@ class StageHost::FromHosted final : public MadePackets {
   void take(const MadePacket& packet) noexcept override {
     outlet_.take(hosted_.worker, hosted_.owner, packet);
   }
+  void take_datagram(Bytes datagram) noexcept override {
+    outlet_.take_datagram(hosted_.worker, hosted_.owner, datagram);
+  }
 
  private:
   HostOutlet& outlet_;
@@ -40,6 +43,13 @@ bool StageHost::hear(HeardPacket& packet, Bytes payload) noexcept {
     known = std::prev(hosted.sources.end());
   if (known == hosted.sources.end()) return false;
   if (packet.conversion) known->conversion = std::move(packet.conversion);
+  hosted.told = std::max(hosted.told, packet.at);
+  FromHosted out(outlet_, hosted);
+  if (packet.is_datagram) {
+    hosted.stage->hear_datagram(packet.from, known->conversion, payload, hosted.told, out);
+    await(hosted);
+    return true;
+  }
   RtpView rtp;
   rtp.ssrc = packet.ssrc;
   rtp.sequence = packet.sequence;
@@ -47,8 +57,6 @@ bool StageHost::hear(HeardPacket& packet, Bytes payload) noexcept {
   rtp.payload_type = packet.type;
   rtp.marker = packet.marker;
   rtp.payload = payload;
-  hosted.told = std::max(hosted.told, packet.at);
-  FromHosted out(outlet_, hosted);
   hosted.stage->hear(packet.from, known->conversion, rtp, hosted.told, out);
   await(hosted);
   return true;

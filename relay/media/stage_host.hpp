@@ -23,6 +23,8 @@ class HostOutlet {
  public:
   /// `worker` is the one that began the stage of `owner`.
   virtual void take(unsigned worker, const StageOwner& owner, const MadePacket& packet) noexcept = 0;
+  /// The same for a datagram of another protocol; borrowed for the call.
+  virtual void take_datagram(unsigned worker, const StageOwner& owner, Bytes datagram) noexcept = 0;
 
  protected:
   ~HostOutlet() = default;

@@ -378,6 +378,9 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
   const DropReason refused =
       is_rtcp ? DropReason::kNone : refuses(sink, accepted.payload, accepted.verdict.is_negotiated);
   if (refused != DropReason::kNone) return refuse(refused);
+  // A fax gateway is the end of both parties, so their reports go no further.
+  const bool is_fax = sink.conversion && sink.conversion->fax;
+  if (is_fax && is_rtcp) return refuse(DropReason::kNoSink);
   TransportEntry* out = context_.table.find(sink.via);
   if (out == nullptr) return refuse(DropReason::kNoSink);
   const auto refuse_leaving = [&](DropReason reason) {
@@ -400,6 +403,9 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
     context_.drop_unheard(accepted.entry, *out, DropReason::kPromptPlaying, arrived.at);
     return DropReason::kPromptPlaying;
   }
+  // Datagrams of T.38 become sound.
+  if (is_fax && !arrived.rtp)
+    return parts_.own_packets.remake({accepted.entry, accepted.verdict, arrived, *out, sink, hop});
   // Another packet time or codec makes packets of our own; the incoming one is copied into them and ends
   // here.
   if (is_rtp && arrived.rtp && (is_remade(sink) || (output != nullptr && output->makes_media()))) {

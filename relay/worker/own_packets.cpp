@@ -27,20 +27,8 @@ class OwnPackets::FromOutput final : public OutputSender {
       : all_(all), out_(out), hop_(hop), to_(to), now_(now), numbers_(numbers) {}
 
   bool send(const OutputPacket& made) noexcept override {
-    if (hop_.reason != DropReason::kNone) {
-      all_.context_.drop_leaving(out_, hop_.reason, now_);
-      return false;
-    }
-    PacketBuffer packet = all_.context_.io->allocate();
-    if (!packet) {
-      all_.context_.drop_leaving(out_, DropReason::kNoBuffer, now_);
-      return false;
-    }
-    if (kRtpFixedHeaderSize + made.payload.size() > packet.space().size()) {
-      all_.context_.drop_leaving(out_, DropReason::kTooLong, now_);
-      return false;
-    }
-    packet.set_data_size(kRtpFixedHeaderSize + made.payload.size());
+    PacketBuffer packet = buffer_of(kRtpFixedHeaderSize + made.payload.size());
+    if (!packet) return false;
     const TimelinePosition& at = made.at;
     const bool is_renumbered = numbers_ != nullptr && made.maker == OutputPacket::Maker::kMedia;
     const PayloadType type = is_renumbered ? numbers_->of(made.type) : made.type;
@@ -51,8 +39,34 @@ class OwnPackets::FromOutput final : public OutputSender {
     all_.sends_.add(out_, hop_, DatagramClass::kRtp, to_, std::move(packet), nullptr, now_);
     return true;
   }
+  bool send_datagram(Bytes datagram) noexcept override {
+    PacketBuffer packet = buffer_of(datagram.size());
+    if (!packet) return false;
+    std::ranges::copy(datagram, packet.data().begin());
+    bump(all_.context_.totals.converted_out);
+    all_.sends_.add(out_, hop_, DatagramClass::kUnknown, to_, std::move(packet), nullptr, now_);
+    return true;
+  }
 
  private:
+  /// A buffer for so many octets, if the receiver can be sent to. Counts why there is none.
+  [[nodiscard]] PacketBuffer buffer_of(std::size_t octets) const noexcept {
+    DropReason reason = hop_.reason;
+    PacketBuffer packet;
+    if (reason == DropReason::kNone) {
+      packet = all_.context_.io->allocate();
+      if (!packet)
+        reason = DropReason::kNoBuffer;
+      else if (octets > packet.space().size())
+        reason = DropReason::kTooLong;
+    }
+    if (reason != DropReason::kNone) {
+      all_.context_.drop_leaving(out_, reason, now_);
+      return {};
+    }
+    packet.set_data_size(octets);
+    return packet;
+  }
   /// Writes the MID of the media into a packet, if the receiver still has to be told.
   void tell_mid(const PacketBuffer& packet, Ssrc ssrc) const noexcept {
     const TransportPlan& plan = out_.state.plan();
@@ -222,11 +236,33 @@ void OwnPackets::send_probe(TransportEntry& entry, const SendProbe& command) noe
   sends_.flush();
 }
 
+namespace {
+
+/// Where the stream of sound that a gateway makes begins. The number of the gateway is drawn by chance, so
+/// nobody can guess them (SSR-5).
+SourceDatagram::Begin begin_of(const FaxSide& fax) noexcept {
+  const std::uint64_t drawn = fax.gateway;
+  return {Ssrc{static_cast<std::uint32_t>(drawn)}, SeqNo{static_cast<std::uint16_t>(drawn >> 32)},
+          static_cast<std::uint32_t>(drawn >> 24)};
+}
+
+/// True if a payload is sound that a modem may have made (RFC 3551 §4.5.14).
+bool is_g711(const PayloadEntry* payload) noexcept {
+  return payload != nullptr && payload->g711 != G711Law::kNone;
+}
+
+}  // namespace
+
 DropReason OwnPackets::remake(const Remade& what) noexcept {
   const auto& [entry, verdict, arrived, out, sink, hop, silence] = what;
   const Instant now = arrived.at;
-  // `Transport` has parsed every RTP packet that it accepts.
-  if (!FERRY_ENSURE(arrived.rtp.has_value())) return DropReason::kNone;
+  // `Transport` has parsed every RTP packet that it accepts. Only T.38 comes without.
+  const bool is_fax = sink.conversion && sink.conversion->fax;
+  if (!FERRY_ENSURE(arrived.rtp.has_value() || is_fax)) return DropReason::kNone;
+  if (is_fax && arrived.rtp && !is_g711(arrived.payload)) {
+    context_.drop_leaving(out, DropReason::kNotConverted, now);
+    return DropReason::kNotConverted;
+  }
   // The media stays the same where a call moves to another worker, and its transport does not.
   const std::uint64_t from = entry.state.plan().sources[verdict.source].media.value;
   const bool is_converted = sink.conversion != nullptr;
@@ -234,6 +270,12 @@ DropReason OwnPackets::remake(const Remade& what) noexcept {
   if (const DropReason refusal = prepare(what, output); refusal != DropReason::kNone) {
     context_.drop_leaving(out, refusal, now);
     return refusal == DropReason::kNoMemory ? DropReason::kNone : refusal;
+  }
+  FromOutput sender(*this, out, hop, sink.to, now, sink.renumbering.get());
+  if (!arrived.rtp) {
+    return conclude(
+        what, output->on_datagram({from, arrived.datagram, sink.conversion, begin_of(*sink.conversion->fax)},
+                                  now, sender));
   }
   // Its source was the one that the stage was for, and by the last SDP it needs none.
   if (!is_converted && output->is_heard_by_stage(from)) end_stage(*output);
@@ -243,32 +285,36 @@ DropReason OwnPackets::remake(const Remade& what) noexcept {
     rtp.payload = Bytes(silent).first(std::min(rtp.payload.size(), silent.size()));
     std::ranges::fill(std::span(silent).first(rtp.payload.size()), static_cast<std::byte>(silence));
   }
-  FromOutput sender(*this, out, hop, sink.to, now, sink.renumbering.get());
-  const DropReason reason =
+  return conclude(
+      what,
       output->on_packet({.from = from,
                          .rtp = rtp,
                          .conversion = sink.conversion,
                          .ptime_ms = sink.ptime_ms,
                          .clock_rate_hz = arrived.payload != nullptr ? arrived.payload->clock_rate_hz : 0,
                          .restarts = verdict.restarts},
-                        now, sender);
-  auto& counter = is_converted ? context_.totals.converted_in : context_.totals.repacketizer_in;
+                        now, sender));
+}
+
+DropReason OwnPackets::conclude(const Remade& what, DropReason reason) noexcept {
+  const Instant now = what.arrived.at;
+  auto& counter = what.sink.conversion ? context_.totals.converted_in : context_.totals.repacketizer_in;
   switch (reason) {
     case DropReason::kNone:
       break;
     case DropReason::kTooLate:
       bump(counter);
-      context_.drop_leaving(out, reason, now);
+      context_.drop_leaving(what.out, reason, now);
       return DropReason::kNone;
     case DropReason::kMediaOverload:
-      context_.drop_leaving(out, reason, now);
+      context_.drop_leaving(what.out, reason, now);
       return reason;
     default:
-      context_.drop_unheard(entry, out, reason, now);
+      context_.drop_unheard(what.from, what.out, reason, now);
       return reason;
   }
   bump(counter);
-  await(out, now);
+  await(what.out, now);
   return reason;
 }
 
@@ -318,7 +364,8 @@ std::size_t OwnPackets::collect_made(Instant now) noexcept {
   return context_.stages->collect(*this);
 }
 
-void OwnPackets::take(const StageOwner& owner, const MadePacket& packet) noexcept {
+template <class Place>
+void OwnPackets::place_collected(const StageOwner& owner, const Place& place) noexcept {
   TransportEntry* out = context_.table.find(owner.via);
   Output* output = out == nullptr ? nullptr : out->output_for(owner.to);
   if (output == nullptr || !output->has_stage(owner.serial)) {
@@ -327,8 +374,20 @@ void OwnPackets::take(const StageOwner& owner, const MadePacket& packet) noexcep
   }
   const auto hop = out->state.next_hop(Component::kRtp, collected_at_);
   FromOutput sender(*this, *out, hop, owner.to, collected_at_, nullptr);
-  const DropReason reason = output->place_made(packet, collected_at_, sender);
+  const DropReason reason = place(*output, sender);
   if (reason != DropReason::kNone) context_.drop_leaving(*out, reason, collected_at_);
+}
+
+void OwnPackets::take(const StageOwner& owner, const MadePacket& packet) noexcept {
+  place_collected(owner, [&](Output& output, OutputSender& sender) {
+    return output.place_made(packet, collected_at_, sender);
+  });
+}
+
+void OwnPackets::take_datagram(const StageOwner& owner, Bytes datagram) noexcept {
+  place_collected(owner, [&](Output& output, OutputSender& sender) {
+    return output.place_datagram(datagram, sender);
+  });
 }
 
 void OwnPackets::drive(TransportEntry& entry, Instant now) noexcept {

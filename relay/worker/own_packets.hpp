@@ -50,7 +50,8 @@ class OwnPackets final : private MadeElsewhere {
     std::uint8_t silence = 0;
   };
   /// Joins, splits or converts an RTP packet for its receiver, by `sink.ptime_ms` and `sink.conversion`.
-  /// Returns why the party does not hear the sender; kNone also if the packet alone was lost.
+  /// Where the conversion is that of a fax, a datagram of T.38 becomes sound. Returns why the party does not
+  /// hear the sender; kNone also if the packet alone was lost.
   DropReason remake(const Remade& what) noexcept;
   /// Sends what stages have made elsewhere, and returns the number of packets. The worker has stages.
   std::size_t collect_made(Instant now) noexcept;
@@ -68,9 +69,15 @@ class OwnPackets final : private MadeElsewhere {
   static constexpr std::size_t kLongestSilence = 1500;
   /// Sends a packet that a stage has made elsewhere, if the stage is still wanted.
   void take(const StageOwner& owner, const MadePacket& packet) noexcept override;
+  void take_datagram(const StageOwner& owner, Bytes datagram) noexcept override;
+  /// Calls `place` with the output that still wants what the stage of `owner` has made, and with a sender.
+  template <class Place>
+  void place_collected(const StageOwner& owner, const Place& place) noexcept;
   void lose(DropReason reason, std::size_t packets) noexcept override {
     count_drops(context_.totals, reason, packets);
   }
+  /// Counts what became of a packet of `what`, and queues the deadline of its receiver. Returns as `remake`.
+  DropReason conclude(const Remade& what, DropReason reason) noexcept;
   /// Lets the relay make what the receiver hears, if it does not yet: with a stage where there is a
   /// conversion. Returns why that cannot be.
   [[nodiscard]] DropReason prepare(const Remade& what, Output*& output) noexcept;

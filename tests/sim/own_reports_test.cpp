@@ -1,7 +1,7 @@
 // RTCP of the relay's own in whole calls (RFC 3550 §6.4): two parties over links with delay and loss, plain
 // and converted. Each party judges the reports that it gets by the packets that it got, and answers them.
 
-#include "codecs/transcode/transcoder.hpp"
+#include "codecs/transcode/mixing_stage.hpp"
 #include "relay/core/rtcp/report_writer.hpp"
 #include "relay/media/direct_stages.hpp"
 #include "tests/support/world.hpp"
@@ -155,7 +155,7 @@ test::WorldOptions options(const std::shared_ptr<test::Link>& link) {
                                         {{"PCMU", 8000, 1, {}}, 8000, true, true},
                                         {{"opus", 48000, 2, {}}, 48000, true, true}});
   made.stages = [](unsigned) {
-    return std::make_unique<DirectStages>([](const StageOwner&) { return make_transcoder(); });
+    return std::make_unique<DirectStages>([](const StageOwner&) { return make_stage(); });
   };
   return made;
 }

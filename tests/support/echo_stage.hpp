@@ -27,6 +27,11 @@ class EchoStage final : public OutputStage {
     else
       waiting_.push_back({now + delay_, conversion->type, {rtp.payload.begin(), rtp.payload.end()}});
   }
+  /// A datagram comes back at once.
+  void hear_datagram(std::uint64_t, const std::shared_ptr<const AudioConversion>&, Bytes datagram, Instant,
+                     MadePackets& out) noexcept override {
+    out.take_datagram(datagram);
+  }
   [[nodiscard]] std::optional<Instant> due() const noexcept override {
     return waiting_.empty() ? std::nullopt : std::optional(waiting_.front().at);
   }

@@ -16,7 +16,7 @@
 
 #include "codecs/audio/plugin.hpp"
 #include "codecs/prompts/prompt_library.hpp"
-#include "codecs/transcode/mixing_stage.hpp"
+#include "codecs/stage/receiver_stage.hpp"
 #include "control/config/config.hpp"
 #include "control/config/parameters.hpp"
 #include "control/log/log.hpp"
@@ -64,8 +64,9 @@ Clock system_clocks() {
 }
 
 /// Settings of calls, with the cryptography and the codecs that this build and the configuration choose.
-SessionConfig with_keys(const Config& config) {
+SessionConfig with_keys(const Config& config, std::shared_ptr<const FaxWatch> faxes) {
   SessionConfig session = config.session;
+  session.faxes = std::move(faxes);
   session.dtls.backend = std::make_shared<OpenSslDtls>();
   session.srtp.backend = make_srtp_backend(config.srtp_backend);
   if (!config.codec_plugins.empty()) set_codec_plugin_folder(config.codec_plugins);
@@ -106,10 +107,10 @@ class Daemon {
         sounds_(sound_settings(config)),
         media_(
             config.media_threads.value_or(std::max(1U, std::thread::hardware_concurrency())),
-            engine_->workers(), [](const StageOwner&) { return make_stage(); },
+            engine_->workers(), StageFactory(faxes_),
             [] { return system_clocks().now; }),
         plane_(make_workers(), true),
-        manager_(with_keys(config), interfaces_, plane_, engine_->provider(), news_.listener(),
+        manager_(with_keys(config, faxes_), interfaces_, plane_, engine_->provider(), news_.listener(),
                  recorder_.get(), &sounds_),
         ng_(manager_, system_clocks, config.templates),
         access_(config.control_allow, config.allow_open_control, interfaces.own_media()),
@@ -609,6 +610,7 @@ class Daemon {
   PromptLibrary sounds_;
   CallNews news_{{notifier_, rtpproxy_notifier_, metrics_, memory_}, config_.cdr, system_clocks};
   // Must outlive the workers, which give it what is to be converted.
+  std::shared_ptr<FaxBoard> faxes_ = std::make_shared<FaxBoard>();
   MediaThreads media_;
   MediaPlane plane_;
   SessionManager manager_;

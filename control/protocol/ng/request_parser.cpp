@@ -127,9 +127,9 @@ constexpr KeyRow kKeys[] = {
   {"ice-lite", [](Request& r, const Value& v) { each_word(v, [&](auto w) { ice_lite_word(r, w); }); }, C::kNow, "the relay is a lite agent, which only answers checks: forward (toward the receiver of the offer), backward (toward its sender), both, off"},
   {"sdes", [](Request& r, const Value& v) { each_word(v, [&](auto w) { sdes_word(r, w); }); }, C::kNow, "off, no-SUITE, only-SUITE, nonew, order:S1;S2, offerer_pref:S1;S2, pad, lifetime, static, prefer; leaving out encryption or authentication is refused (SRT-12)"},
   {"osrtp", [](Request& r, const Value& v) { each_word(v, [&](auto w) { osrtp_word(r, w); }); }, C::kNow, "encryption if the peer can (RFC 8643): offer, accept, and the forms with two sections, offer-legacy and accept-legacy"},
-  {"t.38", nullptr, C::kT38, "conversion of fax: decode, force, stop"},
-  {"t38", nullptr, C::kT38, "conversion of fax: decode, force, stop"},
-  {"t.38-version", nullptr, C::kT38, "version of T.38 that is announced"},
+  {"t.38", [](Request& r, const Value& v) { each_word(v, [&](auto w) { fax_word(r, w); }); }, C::kNow, "offer: decode (T.38 becomes audio for the far side), force (audio becomes T.38), stop; no-ECM, no-V.17, no-V.27ter, no-V.29, no-V.34, no-IAF, FEC"},
+  {"t38", [](Request& r, const Value& v) { each_word(v, [&](auto w) { fax_word(r, w); }); }, C::kNow, "same as T.38"},
+  {"t.38-version", [](Request& r, const Value& v) { r.fax.version = t38_version(v.as_integer(true).value_or(0)); }, C::kNow, "version of T.38 that is announced, 0 to 3"},
   {"record-call", record_word, C::kNow, "yes, no or discard: record the call, end it, throw it away"},
   {"recording-file", [](Request& r, const Value& v) { set_string(r.recording_file, v); }, C::kNow, "path of the recording, below recording-dir; its ending follows from what is in it"},
   {"recording-destination", [](Request& r, const Value& v) { set_string(r.recording_file, v); }, C::kNow, "path of the recording, below recording-dir; its ending follows from what is in it"},
@@ -250,8 +250,8 @@ constexpr FlagRow kFlags[] = {
   {"codec-", codec_flag, true, C::kNow, "as codec"},
   {"transcode-", [](Request& r, std::string_view rest) { r.codecs.transcode.push_back(unescape(rest)); }, true, C::kNow, "as codec transcode"},
   {"no-jitter-buffer", nullptr, false, C::kCodecs, "no jitter buffer for the call"},
-  {"t38-", nullptr, true, C::kT38, "as t38"},
-  {"t.38-", nullptr, true, C::kT38, "as t38"},
+  {"t38-", fax_word, true, C::kNow, "as T.38"},
+  {"t.38-", fax_word, true, C::kNow, "as T.38"},
   {"record-call", [](Request& r, std::string_view) { r.record = RecordCall::kYes; }, false, C::kNow, "record the call"},
   {"discard-recording", set_flag<Flag::kDiscardRecording>, false, C::kNow, "delete, stop recording: throw the recording away"},
   {"exclude-recording", set_flag<Flag::kExcludeRecording>, false, C::kNow, "offer, answer: both parties are left out of recordings"},
@@ -371,8 +371,6 @@ std::string_view to_string(Capability capability) noexcept {
       return "SRTP";
     case C::kCodecs:
       return "codecs";
-    case C::kT38:
-      return "T.38";
     case C::kRecording:
       return "recording";
     case C::kPlayback:

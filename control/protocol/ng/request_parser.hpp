@@ -19,7 +19,6 @@ enum class Capability : std::uint8_t {
   kSignalling,
   kSrtp,
   kCodecs,
-  kT38,
   kRecording,
   kPlayback,
   kPubSub

@@ -150,6 +150,10 @@ void replace_word(Request& request, std::string_view word) {
   for (const Replace one : row->words) request.replaces.set(static_cast<std::size_t>(one));
 }
 
+void fax_word(Request& request, std::string_view word) {
+  if (!take_fax_word(request.fax, word)) request.unknown_flags.push_back("t.38-" + normalise(word));
+}
+
 void rtcp_mux_word(Request& request, std::string_view word) {
   static constexpr std::array<std::string_view, 5> kWords = {"offer", "require", "demux", "accept", "reject"};
   const std::string name = normalise(word);

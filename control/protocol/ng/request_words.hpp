@@ -59,6 +59,8 @@ void bundle_word(Request& request, std::string_view word);
 void learning_word(Request& request, std::string_view word);
 /// True if the word means yes.
 bool is_yes(std::string_view word);
+/// One word of key `T.38`.
+void fax_word(Request& request, std::string_view word);
 /// Stores `yes` or `no`, the value of the key `name`. Any other word is kept as an unknown flag.
 void switch_word(Request& request, std::optional<bool>& target, std::string_view name, std::string_view word);
 void record_word(Request& request, const Value& value);

@@ -30,6 +30,9 @@ class Output::FromStage final : public MadePackets {
     output_.note_own(Maker::kStage, now_);
     if (sender_.send({at, packet.type, Maker::kStage, packet.payload})) ++output_.media_out_;
   }
+  void take_datagram(Bytes datagram) noexcept override {
+    if (sender_.send_datagram(datagram)) ++output_.media_out_;
+  }
 
  private:
   Output& output_;
@@ -134,22 +137,42 @@ DropReason Output::on_packet(const SourcePacket& packet, Instant now, OutputSend
   return DropReason::kNone;
 }
 
-DropReason Output::through_stage(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept {
+DropReason Output::give_floor(std::uint64_t from, Instant now) noexcept {
   if (!stage_) return DropReason::kNotConverted;
   // The stage chooses among its sources. One that passes beside them keeps the floor while it speaks.
-  const bool another_passes = spoke_at_ != Instant{} && !is_staged_ && packet.from != speaker_;
+  const bool another_passes = spoke_at_ != Instant{} && !is_staged_ && from != speaker_;
   if (another_passes && now - spoke_at_ < kFloor) return DropReason::kOtherSpeaks;
   if (const DropReason refusal = stage_->refusal(); refusal != DropReason::kNone) return refusal;
+  ++media_in_;
+  speaker_ = from;
+  spoke_at_ = now;
+  is_staged_ = true;
+  return DropReason::kNone;
+}
+
+DropReason Output::through_stage(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept {
+  if (const DropReason refusal = give_floor(packet.from, now); refusal != DropReason::kNone) return refusal;
   if (!timeline_) {
     timeline_.emplace(packet.rtp.ssrc, packet.rtp.sequence, packet.rtp.timestamp);
     has_senders_ssrc_ = true;
   }
-  ++media_in_;
-  speaker_ = packet.from;
-  spoke_at_ = now;
-  is_staged_ = true;
   FromStage out(*this, now, sender);
   stage_->hear(packet.from, packet.conversion, packet.rtp, now, out);
+  return DropReason::kNone;
+}
+
+DropReason Output::on_datagram(const SourceDatagram& packet, Instant now, OutputSender& sender) noexcept {
+  if (hears_nobody()) return DropReason::kPromptPlaying;
+  if (const DropReason refusal = give_floor(packet.from, now); refusal != DropReason::kNone) return refusal;
+  begin(packet.begin.ssrc, packet.begin.sequence, packet.begin.timestamp);
+  FromStage out(*this, now, sender);
+  stage_->hear_datagram(packet.from, packet.conversion, packet.datagram, now, out);
+  return DropReason::kNone;
+}
+
+DropReason Output::place_datagram(Bytes datagram, OutputSender& sender) noexcept {
+  if (hears_nobody()) return DropReason::kPromptPlaying;
+  if (sender.send_datagram(datagram)) ++media_out_;
   return DropReason::kNone;
 }
 

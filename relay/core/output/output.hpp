@@ -42,11 +42,31 @@ struct SourcePacket {
   bool restarts = false;
 };
 
+/// A datagram of a source whose section is no RTP (UDPTL). Its receiver's stage makes sound of it.
+struct SourceDatagram {
+  /// As in `SourcePacket`.
+  std::uint64_t from = 0;
+  /// Borrowed for the call, as the next one.
+  Bytes datagram;
+  /// Not null.
+  const std::shared_ptr<const AudioConversion>& conversion;
+  /// Where the relay's stream begins if nothing has left for the receiver so far.
+  struct Begin {
+    Ssrc ssrc;
+    SeqNo sequence;
+    std::uint32_t timestamp = 0;
+  };
+  Begin begin;
+};
+
 /// Sends what an output makes, in order. Not called for packets that leave as they came.
 class OutputSender {
  public:
   /// False if the packet could not be sent; its place on the timeline stays empty.
   virtual bool send(const OutputPacket& packet) noexcept = 0;
+  /// Sends a datagram of another protocol as it is (UDPTL); borrowed for the call. False if it could not be
+  /// sent.
+  virtual bool send_datagram(Bytes datagram) noexcept = 0;
 
  protected:
   ~OutputSender() = default;
@@ -118,9 +138,14 @@ class Output {
   /// Takes an RTP packet of a source. Call it only if `makes_media` or `hears_nobody`. Returns kNone, or why
   /// the receiver does not hear it.
   [[nodiscard]] DropReason on_packet(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept;
+  /// Lets the stage hear a datagram. Returns as `on_packet` does.
+  [[nodiscard]] DropReason on_datagram(const SourceDatagram& packet, Instant now,
+                                       OutputSender& sender) noexcept;
   /// Sends a packet that the stage has made somewhere else. Returns kNone, or why the receiver does not hear
   /// it.
   [[nodiscard]] DropReason place_made(const MadePacket& packet, Instant now, OutputSender& sender) noexcept;
+  /// The same for a datagram.
+  [[nodiscard]] DropReason place_datagram(Bytes datagram, OutputSender& sender) noexcept;
   /// When `drive` has something to send; nothing = never.
   [[nodiscard]] std::optional<Instant> due() const noexcept;
   /// Sends what is due. `can_send`: the receiver has an address; without it a prompt waits, and DTMF is not
@@ -151,6 +176,8 @@ class Output {
   void begin_digit(DigitOrder order, Instant now) noexcept;
   /// True while a digit is sent.
   [[nodiscard]] bool sends_digit() const noexcept { return digit_ || tone_; }
+  /// Why the stage does not hear `from` now; kNone: it does, and `from` has the floor from now on.
+  [[nodiscard]] DropReason give_floor(std::uint64_t from, Instant now) noexcept;
   /// Lets the stage hear a packet of a source with a conversion. Returns as `on_packet` does.
   [[nodiscard]] DropReason through_stage(const SourcePacket& packet, Instant now,
                                          OutputSender& sender) noexcept;

@@ -86,6 +86,8 @@ class MadeElsewhere {
  public:
   /// `owner` is the one that the stage was made for; it may be gone.
   virtual void take(const StageOwner& owner, const MadePacket& packet) noexcept = 0;
+  /// The same for a datagram of another protocol (`MadePackets::take_datagram`); borrowed for the call.
+  virtual void take_datagram(const StageOwner& owner, Bytes datagram) noexcept = 0;
   /// `packets` got lost on the way to a stage or from it.
   virtual void lose(DropReason reason, std::size_t packets) noexcept = 0;
 

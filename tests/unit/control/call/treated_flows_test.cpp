@@ -67,6 +67,23 @@ TEST_F(TreatedFlows, AConversionGoesIntoBothSinks) {
                                               "become events"}));
 }
 
+TEST_F(TreatedFlows, AFaxIsToldWithWhatWasAgreed) {
+  FaxTerms terms;
+  terms.gateway = 1;
+  terms.settings.version = 3;
+  agree({}, {}, {kPcma}, {kPcma});
+  call.media(0).kind = TransportKind::kUdptl;
+  call.media(0).fax = call.media(1).fax = std::make_shared<const FaxTerms>(terms);
+  EXPECT_EQ(told(), (std::vector<std::string>{
+                        "A to B: the fax in T.38 becomes PCMA/8000 (8), version 3 with redundancy, ECM",
+                        "B to A: the fax in PCMA/8000 becomes T.38, version 3 with redundancy, ECM"}));
+  terms.settings = {.ecm = false, .v17 = false, .v29 = false};
+  terms.settings.protection.earlier = 0;
+  call.media(0).fax = call.media(1).fax = std::make_shared<const FaxTerms>(terms);
+  EXPECT_EQ(told()[1],
+            "B to A: the fax in PCMA/8000 becomes T.38, version 0 without redundancy, no ECM, no V.17, no V.29");
+}
+
 TEST_F(TreatedFlows, NumbersAreTranslated) {
   agree({opus(96)}, {opus(96)}, {opus(107)}, {opus(96)});
   ASSERT_NE(sink(0).renumbering, nullptr);

@@ -43,6 +43,11 @@ TEST(IsLight, OnlyG711ToG711WithoutAToneDetectorIsLight) {
     conversion.mixes = true;
     EXPECT_FALSE(is_light(conversion)) << row.what << ", mixed";
   }
+  AudioConversion fax;
+  fax.inputs = {speech("PCMU")};
+  fax.format = {"PCMA", 8000, 1, ""};
+  fax.fax = std::make_shared<const FaxSide>();
+  EXPECT_FALSE(is_light(fax)) << "modems are at work";
 }
 
 }  // namespace

@@ -46,6 +46,8 @@ class Echo final : public OutputStage {
 class Count final : public MadeElsewhere, public MadePackets {
  public:
   void take(const StageOwner&, const MadePacket&) noexcept override { ++came; }
+  void take_datagram(const StageOwner&, Bytes) noexcept override { ++came; }
+  void take_datagram(Bytes) noexcept override {}
   void take(const MadePacket&) noexcept override {}
   void lose(DropReason, std::size_t packets) noexcept override { lost += packets; }
   std::size_t came = 0;

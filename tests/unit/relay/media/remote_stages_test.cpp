@@ -38,9 +38,15 @@ class Desk final : public MadeElsewhere, public MadePackets {
   void take(const StageOwner& owner, const MadePacket& packet) noexcept override {
     came.push_back({owner.serial, packet.type.value, packet.payload.size()});
   }
+  void take_datagram(const StageOwner& owner, Bytes datagram) noexcept override {
+    datagrams.emplace_back(owner.serial, datagram.size());
+  }
   void lose(DropReason reason, std::size_t packets) noexcept override { lost[reason] += packets; }
   void take(const MadePacket& packet) noexcept override { here.push_back(packet.type.value); }
+  void take_datagram(Bytes datagram) noexcept override { datagrams.emplace_back(0, datagram.size()); }
   std::vector<Came> came;
+  /// Serial of the stage (0 = made in the worker) and octets.
+  std::vector<std::pair<std::uint64_t, std::size_t>> datagrams;
   std::vector<unsigned> here;
   std::map<DropReason, std::size_t> lost;
 };
@@ -66,6 +72,11 @@ class RemoteStagesTest : public testing::Test {
     else
       stage.hear(from, conversion, rtp, now, desk);
   }
+  void hear_datagram(OutputStage& stage, const std::shared_ptr<const AudioConversion>& conversion,
+                     std::size_t octets) {
+    const std::vector<std::byte> datagram(octets);
+    stage.hear_datagram(1, conversion, datagram, now, desk);
+  }
   void settle() {
     threads.turn();
     maker->collect(desk);
@@ -81,6 +92,29 @@ class RemoteStagesTest : public testing::Test {
   const std::shared_ptr<const AudioConversion> heavy = to("G722", 9);
   const std::shared_ptr<const AudioConversion> light = to("PCMU", 0);
 };
+
+TEST_F(RemoteStagesTest, DatagramsGoThereAndComeBack) {
+  const auto fax = [] {
+    AudioConversion made = *to("PCMA", 8);
+    made.fax = std::make_shared<const FaxSide>();
+    return std::make_shared<const AudioConversion>(made);
+  }();
+  const auto stage = make(7);
+  hear_datagram(*stage, fax, 33);
+  hear(*stage, fax);
+  hear_datagram(*stage, fax, Lanes::kLongest + 1);
+  EXPECT_TRUE(desk.datagrams.empty()) << "a modem is no light work";
+  settle();
+  EXPECT_EQ(desk.datagrams, (std::vector<std::pair<std::uint64_t, std::size_t>>{{7, 33}}));
+  EXPECT_EQ(desk.came.size(), 1u);
+  EXPECT_EQ(desk.lost[DropReason::kMediaOverload], 1u) << "too long for a lane";
+}
+
+TEST_F(RemoteStagesTest, ADatagramOfLightWorkIsHeardInTheWorker) {
+  const auto stage = make(7);
+  hear_datagram(*stage, to("PCMA", 8), 20);
+  EXPECT_EQ(desk.datagrams, (std::vector<std::pair<std::uint64_t, std::size_t>>{{0, 20}}));
+}
 
 TEST_F(RemoteStagesTest, WhatIsHeardOnAThreadComesBackToTheWorker) {
   auto stage = make(7);

@@ -41,12 +41,34 @@ class StageHostTest : public testing::Test, public HostOutlet {
   void take(unsigned worker, const StageOwner& owner, const MadePacket& packet) noexcept override {
     made.push_back({worker, owner.serial, packet.type.value});
   }
+  void take_datagram(unsigned worker, const StageOwner& owner, Bytes datagram) noexcept override {
+    datagrams.push_back({worker, owner.serial, static_cast<unsigned>(datagram.size())});
+  }
   static StageOwner owner(std::uint64_t serial) { return {serial, {}, {}, {}}; }
 
   test::EchoStages stages;
   StageHost host{[this](const StageOwner& whose) { return stages.make(whose); }, *this};
   std::vector<Made> made;
+  /// With their octets as the type.
+  std::vector<Made> datagrams;
 };
+
+TEST_F(StageHostTest, ADatagramIsHeardAsOne) {
+  host.begin(3, owner(1));
+  HeardPacket packet;
+  packet.serial = 1;
+  packet.at = kBegin;
+  packet.is_datagram = true;
+  const std::array<std::byte, 17> octets{};
+  EXPECT_FALSE(host.hear(packet, octets)) << "nobody has said what becomes of it";
+  packet.conversion = std::make_shared<const AudioConversion>();
+  EXPECT_TRUE(host.hear(packet, octets));
+  EXPECT_TRUE(made.empty());
+  ASSERT_EQ(datagrams.size(), 1u);
+  EXPECT_EQ(datagrams[0].worker, 3u);
+  EXPECT_EQ(datagrams[0].serial, 1u);
+  EXPECT_EQ(datagrams[0].type, 17u);
+}
 
 TEST_F(StageHostTest, AStageLivesFromItsBeginToItsEnd) {
   EXPECT_FALSE(hear(1, kBegin, 1, 9)) << "nobody knows it yet";

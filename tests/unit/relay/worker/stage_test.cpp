@@ -38,13 +38,15 @@ std::shared_ptr<const AudioConversion> to_opus() {
 /// Stages that run elsewhere: what they make comes with `collect`.
 class FarStages final : public test::EchoStages {
  public:
-  [[nodiscard]] bool has_made() const noexcept override { return !made.empty(); }
+  [[nodiscard]] bool has_made() const noexcept override { return !made.empty() || !datagrams.empty(); }
   std::size_t collect(MadeElsewhere& out) noexcept override {
     for (const auto& [owner, payload] : made)
       out.take(owner, {PayloadType{kOpus}, false, 160, payload, 8000});
-    return std::exchange(made, {}).size();
+    for (const auto& [owner, datagram] : datagrams) out.take_datagram(owner, datagram);
+    return std::exchange(made, {}).size() + std::exchange(datagrams, {}).size();
   }
   std::vector<std::pair<StageOwner, std::vector<std::byte>>> made;
+  std::vector<std::pair<StageOwner, std::vector<std::byte>>> datagrams;
 };
 
 /// Parties 0 and 2 speak to party 1. Slot n has the media n + 1.
@@ -321,6 +323,61 @@ TEST_F(StageTest, WhatWasMadeElsewhereFindsItsReceiver) {
   worker_->run_until_idle();
   EXPECT_EQ(heard_.size(), 1u);
   EXPECT_EQ(dropped(DropReason::kStageGone), 3u);
+}
+
+/// One side of a fax between a party of T.38 and one with sound.
+std::shared_ptr<const AudioConversion> fax_to(FaxSide::Role role) {
+  AudioConversion made;
+  made.type = PayloadType{kALaw};
+  FaxSide side;
+  side.role = role;
+  side.gateway = 1;
+  made.fax = std::make_shared<const FaxSide>(side);
+  return std::make_shared<const AudioConversion>(made);
+}
+
+TEST_F(StageTest, DatagramsOfAFaxGoThroughTheStage) {
+  plans_[0].kind = TransportKind::kUdptl;
+  sink(0).conversion = fax_to(FaxSide::Role::kToSound);
+  begin();
+  for (const std::uint8_t number : {std::uint8_t{0}, std::uint8_t{1}, std::uint8_t{0x80}}) {
+    // A sequence number, an IFP packet of one octet, no earlier ones. The last number looks like RTP.
+    const test::Packet udptl = {std::byte{number}, std::byte{1},   std::byte{1},
+                                std::byte{6},      std::byte{0x0}, std::byte{0}};
+    network_.send_to_relay({host(0), port(0), udptl});
+    worker_->run_until_idle();
+  }
+  ASSERT_GE(heard_.size(), 2u);
+  EXPECT_EQ(heard_[0].size(), 6u) << "as the stage has made it";
+  EXPECT_EQ(stages_->owners.size(), 1u);
+  const StageOwner owner = stages_->owners[0];
+  const std::size_t before = heard_.size();
+  StageOwner gone = owner;
+  ++gone.serial;
+  stages_->datagrams = {{owner, std::vector<std::byte>(9)}, {gone, std::vector<std::byte>(9)}};
+  worker_->run_until_idle();
+  ASSERT_EQ(heard_.size(), before + 1) << "made elsewhere";
+  EXPECT_EQ(heard_.back().size(), 9u);
+  EXPECT_EQ(dropped(DropReason::kStageGone), 1u);
+}
+
+TEST_F(StageTest, AFaxGatewayTakesG711AndKeepsTheRest) {
+  sink(0).conversion = fax_to(FaxSide::Role::kToDatagrams);
+  begin();
+  speak(0, 3);
+  EXPECT_EQ(heard_.size(), 3u) << "the stage says what it hears";
+  speak(0, 2, kEvent);
+  EXPECT_EQ(heard_.size(), 3u);
+  EXPECT_EQ(dropped(DropReason::kNotConverted), 2u);
+  // A receiver report without blocks.
+  test::Packet report(8);
+  write_u32(report, 0, 0x80c90001);
+  network_.send_to_relay({{host(0).address, UdpPort{4001}},
+                          {port(0).address, UdpPort{static_cast<std::uint16_t>(port(0).port.value + 1)}},
+                          report});
+  worker_->run_until_idle();
+  EXPECT_EQ(heard_.size(), 3u);
+  EXPECT_EQ(dropped(DropReason::kNoSink), 1u);
 }
 
 TEST_F(StageTest, StagesEndWithTheirReceiver) {

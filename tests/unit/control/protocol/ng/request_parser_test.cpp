@@ -47,6 +47,22 @@ TEST(RequestParser, SpellingsOfKeysAndFlagsAreOne) {
   EXPECT_EQ(request.unknown_flags, Words{"strct-source"});
 }
 
+TEST(RequestParser, FaxesAreAskedForByKeysAndFlags) {
+  Request request = parse({{"T.38", List{Value("force"), Value("no-ECM"), Value("FEC")}}, {"T.38 version", 3}});
+  EXPECT_EQ(request.fax, (FaxWishes{.force = true, .fec = true, .ecm = false, .version = 3}));
+  EXPECT_EQ(request.not_in_force, Words{});
+  request = parse({{"t38", "decode,no-V.17"}});
+  EXPECT_EQ(request.fax, (FaxWishes{.decode = true, .v17 = false}));
+  request = parse({{"flags", List{Value("T.38-force"), Value("T38-no-V.34"), Value("t38-no-V.29")}}});
+  EXPECT_EQ(request.fax, (FaxWishes{.force = true, .v29 = false}));
+  EXPECT_EQ(request.unknown_flags, Words{});
+  request = parse({{"rtpp-flags", "T.38=[stop] T.38-version=9"}});
+  EXPECT_EQ(request.fax, (FaxWishes{.stop = true, .version = 3}));
+  request = parse({{"T.38", "no-V.90"}, {"flags", List{Value("t38-encode")}}});
+  EXPECT_EQ(request.fax, FaxWishes{});
+  EXPECT_EQ(request.unknown_flags, (Words{"t.38-no-v.90", "t.38-encode"}));
+}
+
 TEST(RequestParser, AnEmptyTextIsAValue) {
   EXPECT_EQ(parse({{"from-tag", ""}}).from_tag, "");
   EXPECT_FALSE(parse({{"to-tag", "x"}}).from_tag.has_value());

@@ -32,9 +32,15 @@ class Receiver final : public OutputSender {
     heard.push_back({now, packet.at, packet.maker, packet.type.value, packet.payload.size()});
     return takes;
   }
+  bool send_datagram(Bytes datagram) noexcept override {
+    datagrams.push_back(datagram.size());
+    return takes;
+  }
   Instant now = kBegin;
   bool takes = true;
   std::vector<Heard> heard;
+  /// Octets of each.
+  std::vector<std::size_t> datagrams;
 };
 
 /// A party that sends 160 octets of PCMU each 20 ms.
@@ -435,6 +441,42 @@ TEST_F(OutputTest, WhatAStageMadeElsewhereIsPlacedUnlessAPromptPlays) {
   EXPECT_EQ(receiver.heard.back().maker, Maker::kStage);
   output.start_prompt(prompt_of(3), receiver.now);
   EXPECT_EQ(output.place_made(made, receiver.now, receiver), DropReason::kPromptPlaying);
+}
+
+/// Makes a packet of sound, and a datagram, of each datagram that it hears.
+class Gateway final : public OutputStage {
+ public:
+  void hear(std::uint64_t, const std::shared_ptr<const AudioConversion>&, const RtpView&, Instant,
+            MadePackets&) noexcept override {}
+  void hear_datagram(std::uint64_t, const std::shared_ptr<const AudioConversion>&, Bytes datagram, Instant,
+                     MadePackets& out) noexcept override {
+    out.take({PayloadType{8}, false, 160, datagram});
+    out.take_datagram(datagram);
+  }
+  [[nodiscard]] std::optional<Instant> due() const noexcept override { return std::nullopt; }
+  void drive(Instant, MadePackets&) noexcept override {}
+};
+
+TEST_F(OutputTest, SSR2_DatagramsGoThroughTheStageAndItsSoundHasOneTimeline) {
+  static constexpr std::array<std::byte, 7> kDatagram{};
+  const SourceDatagram datagram{kA, kDatagram, kConversion, {Ssrc{77}, SeqNo{500}, 9000}};
+  const auto hear = [&] { return output.on_datagram(datagram, receiver.now, receiver); };
+  EXPECT_EQ(hear(), DropReason::kNotConverted) << "there is no stage";
+  output.set_stage(std::make_unique<Gateway>());
+  EXPECT_EQ(hear(), DropReason::kNone);
+  receiver.now += 20ms;
+  EXPECT_EQ(hear(), DropReason::kNone);
+  EXPECT_EQ(receiver.datagrams, (std::vector<std::size_t>{7, 7}));
+  ASSERT_EQ(receiver.heard.size(), 2u);
+  EXPECT_EQ(receiver.heard[0].place.ssrc, Ssrc{77}) << "no source has numbers of its own";
+  EXPECT_EQ(receiver.heard[1].place.timestamp - receiver.heard[0].place.timestamp, 160u);
+  EXPECT_TRUE(output.is_heard_by_stage(kA));
+  EXPECT_EQ(output.place_datagram(kDatagram, receiver), DropReason::kNone) << "made elsewhere";
+  EXPECT_EQ(receiver.datagrams.size(), 3u);
+  output.start_prompt(prompt_of(3), receiver.now);
+  EXPECT_EQ(hear(), DropReason::kPromptPlaying);
+  EXPECT_EQ(output.place_datagram(kDatagram, receiver), DropReason::kPromptPlaying);
+  EXPECT_EQ(receiver.datagrams.size(), 3u);
 }
 
 TEST_F(OutputTest, APromptWaitsForAnAddressAndMakesUpForNothing) {
