@@ -52,6 +52,10 @@ class OwnPackets final : private MadeElsewhere {
   /// Joins, splits or converts an RTP packet for its receiver, by `sink.ptime_ms` and `sink.conversion`.
   /// Returns why the party does not hear the sender; kNone also if the packet alone was lost.
   DropReason remake(const Remade& what) noexcept;
+  /// Lets a packet that needs no more than other numbers go on in the receiver's stream, which has something
+  /// of the relay's own in it. Nothing: it has to be made anew (`remake`). With a reason, the packet is
+  /// counted and ends here.
+  [[nodiscard]] std::optional<Passage> pass(const Remade& what) noexcept;
   /// Sends what stages have made elsewhere, and returns the number of packets. The worker has stages.
   std::size_t collect_made(Instant now) noexcept;
   /// Ends the stages of `entry`, which is about to leave this worker. The streams go on where it goes: the
@@ -78,6 +82,11 @@ class OwnPackets final : private MadeElsewhere {
   [[nodiscard]] DropReason begin_stage(const Remade& what, Output& output);
   /// Takes the stage of an output away, if there is one.
   void end_stage(Output& output) noexcept;
+  /// Ends the passing on of packets to a media of `out`, in the kernel, too: what follows goes on behind
+  /// them.
+  void stop_passing(TransportEntry& out, MediaId media, Output& output) noexcept;
+  /// Counts a packet that the receiver does not hear. Returns what `remake` does.
+  DropReason count_unheard(const Remade& what, DropReason reason) noexcept;
   /// The media that a command is about: `wanted`, or the first one if that is nothing. Nothing if the
   /// transport does not carry it.
   [[nodiscard]] static std::optional<MediaId> media_of(const TransportEntry& entry,

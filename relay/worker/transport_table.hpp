@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <forward_list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace ferry {
@@ -30,6 +31,8 @@ struct Offloaded {
   struct Receiver {
     TransportId via;
     MediaId to;
+    /// The numbers by which it gets the packets; nothing: those that they came by.
+    std::optional<StreamShift> shift{};
     bool operator==(const Receiver&) const = default;
   };
   /// The receivers, in the order of the flow's sinks.

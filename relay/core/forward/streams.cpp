@@ -299,7 +299,7 @@ void Streams::forget_reports() noexcept {
 }
 
 void Streams::on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source) {
-  if (SentStream* stream = egress_of(source, what.stream->ssrc)) stream->count(what);
+  if (SentStream* stream = egress_of(source, what.left_under())) stream->count(what);
 }
 
 SentStream* Streams::egress_of(std::size_t source, Ssrc ssrc) noexcept {
