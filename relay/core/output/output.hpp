@@ -213,7 +213,7 @@ class Output {
   /// Clock rate of the media that was placed last, in Hz.
   std::uint32_t clock_rate_hz_ = 8000;
   /// The source that is passed on: `timeline_` and `last_` stand still meanwhile. Nothing: none is.
-  std::optional<Passing> passing_;
+  std::optional<PassedStream> passing_;
   /// Null: no prompt plays.
   std::unique_ptr<PromptPlayer> prompt_;
   /// Made with the first packet that needs it. It stays, so that sequence numbers go on.

@@ -21,13 +21,13 @@ struct Passage {
 /// The packets of one source that continue the relay's stream by other numbers, and nothing else. Whoever
 /// passes them on needs no timeline: what was lost stays lost, what comes late leaves late. Pure; owned by an
 /// output.
-class Passing {
+class PassedStream {
  public:
   /// A packet so far behind the newest one needs confirmation (SSR-4): it begins the stream anew.
   static constexpr int kMostBehind = 100;
 
   /// `first` is the number, as it came, of the first packet that passes.
-  Passing(Ssrc input, SeqNo first, const StreamShift& shift) : input_(input), first_(first), shift_(shift) {}
+  PassedStream(Ssrc input, SeqNo first, const StreamShift& shift) : input_(input), first_(first), shift_(shift) {}
 
   [[nodiscard]] Ssrc input() const noexcept { return input_; }
   [[nodiscard]] const StreamShift& shift() const noexcept { return shift_; }

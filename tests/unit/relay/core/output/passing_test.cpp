@@ -1,4 +1,4 @@
-// Packets that need nothing but other numbers: `Passing`, and the outputs that use it.
+// Packets that need nothing but other numbers: `PassedStream`, and the outputs that use it.
 #include "relay/core/output/passing.hpp"
 
 #include "relay/core/output/output.hpp"
@@ -14,8 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(Passing, APacketFromBeforeTheFirstOneHasNoPlace) {
-  Passing passing(Ssrc{1}, SeqNo{65'530}, {Ssrc{1}, 5, 0});
+TEST(PassedStream, APacketFromBeforeTheFirstOneHasNoPlace) {
+  PassedStream passing(Ssrc{1}, SeqNo{65'530}, {Ssrc{1}, 5, 0});
   EXPECT_TRUE(passing.take(SeqNo{65'530}));
   EXPECT_FALSE(passing.take(SeqNo{65'529}));
   EXPECT_TRUE(passing.take(SeqNo{2})) << "the numbers wrap around";
@@ -23,8 +23,8 @@ TEST(Passing, APacketFromBeforeTheFirstOneHasNoPlace) {
   EXPECT_FALSE(passing.is_settled());
 }
 
-TEST(Passing, ItIsSettledOnceNothingFromBeforeCanCome) {
-  Passing passing(Ssrc{1}, SeqNo{1000}, {});
+TEST(PassedStream, ItIsSettledOnceNothingFromBeforeCanCome) {
+  PassedStream passing(Ssrc{1}, SeqNo{1000}, {});
   for (std::uint16_t n = 1000; n < 1100; ++n) {
     ASSERT_TRUE(passing.take(SeqNo{n}));
     ASSERT_FALSE(passing.is_settled()) << n;
@@ -34,7 +34,7 @@ TEST(Passing, ItIsSettledOnceNothingFromBeforeCanCome) {
   // A packet so far behind the newest one needs confirmation now, so it does not come here.
   for (std::uint32_t n = 1101; n < 100'000; ++n) ASSERT_TRUE(passing.take(SeqNo{static_cast<std::uint16_t>(n)}));
   passing.unsettle();
-  for (int n = 0; n < Passing::kMostBehind; ++n) {
+  for (int n = 0; n < PassedStream::kMostBehind; ++n) {
     ASSERT_FALSE(passing.is_settled());
     ASSERT_TRUE(passing.take(SeqNo{static_cast<std::uint16_t>(n)}));
   }
