@@ -342,6 +342,10 @@ DropReason Forwarder::forward(TransportEntry& entry, const ReceivedPacket& arriv
     if (accepted.payload != nullptr && source.has_events)
       parts_.turns.follow_presses(entry, verdict.source, *accepted.payload, arrived);
   }
+  if (source.listening && kind == DatagramClass::kRtp && arrived.rtp) {
+    const PayloadEntry* heard = source.payload_of(packet.data());
+    parts_.own_packets.listen(entry, verdict.source, arrived, heard != nullptr && heard->is_event);
+  }
   if (verdict.is_rtcp && entry.state.plan().sources.size() > 1)
     return forward_group_rtcp(accepted, packet.data());
   if (kind == DatagramClass::kRtp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};

@@ -69,6 +69,8 @@ bool Offloader::may_be_offloaded(const TransportEntry& entry, Ssrc ssrc) const {
   // does not read. Several sources on one transport are told apart by more than the kernel looks at.
   if (entry.state.plan().is_protected() || entry.state.plan().ice || entry.state.plan().sources.size() != 1)
     return false;
+  // Who listens to the source has to hear every packet.
+  if (entry.state.plan().sources.front().listening) return false;
   // Nothing may overtake what came before the answer (LAT-14). RTP only: RTCP never goes into the kernel.
   if (entry.early[0] && entry.early[0]->is_releasing()) return false;
   return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {

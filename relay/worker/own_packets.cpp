@@ -191,6 +191,7 @@ void OwnPackets::before_plan(const TransportEntry& entry, const TransportPlan& n
 }
 
 void OwnPackets::follow_plan(TransportEntry& entry, bool was_alone) noexcept {
+  ToneListeners::follow_plan(entry);
   if (entry.outputs.empty()) return;
   const TransportPlan& plan = entry.state.plan();
   const std::vector<SourcePlan>& sources = plan.sources;
@@ -358,6 +359,7 @@ void OwnPackets::end_stage(Output& output) noexcept {
 
 void OwnPackets::end_stages(TransportEntry& entry) noexcept {
   for (TransportEntry::MediaOutput& each : entry.outputs) end_stage(each.output);
+  entry.listeners.clear();
 }
 
 std::size_t OwnPackets::collect_made(Instant now) noexcept {
@@ -366,6 +368,7 @@ std::size_t OwnPackets::collect_made(Instant now) noexcept {
 }
 
 void OwnPackets::take(const StageOwner& owner, const MadePacket& packet) noexcept {
+  if (listeners_.take(owner, packet, collected_at_)) return;
   TransportEntry* out = context_.table.find(owner.via);
   Output* output = out == nullptr ? nullptr : out->output_for(owner.to);
   if (output == nullptr || !output->has_stage(owner.serial)) {
@@ -381,6 +384,7 @@ void OwnPackets::take(const StageOwner& owner, const MadePacket& packet) noexcep
 void OwnPackets::drive(TransportEntry& entry, Instant now) noexcept {
   // Its prompt was stopped meanwhile.
   if (!next_due(entry)) return;
+  listeners_.drive(entry, now);
   const auto hop = entry.state.next_hop(Component::kRtp, now);
   bool has_ended = false;
   for (auto& [media, output] : entry.outputs) {
@@ -401,7 +405,7 @@ void OwnPackets::await(TransportEntry& entry, Instant now) noexcept {
 }
 
 std::optional<Instant> OwnPackets::next_due(const TransportEntry& entry) noexcept {
-  std::optional<Instant> first;
+  std::optional<Instant> first = ToneListeners::due(entry);
   for (const TransportEntry::MediaOutput& each : entry.outputs) {
     const auto due = each.output.due();
     if (due && (!first || *due < *first)) first = due;

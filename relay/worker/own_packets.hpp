@@ -7,6 +7,7 @@
 #include "relay/worker/deadlines.hpp"
 #include "relay/worker/offloader.hpp"
 #include "relay/worker/send_batch.hpp"
+#include "relay/worker/tone_listeners.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -17,7 +18,11 @@ namespace ferry {
 class OwnPackets final : private MadeElsewhere {
  public:
   OwnPackets(WorkerContext& context, Deadlines& deadlines, SendBatch& sends, Offloader& offloader)
-      : context_(context), deadlines_(deadlines), sends_(sends), offloader_(offloader) {}
+      : context_(context),
+        deadlines_(deadlines),
+        sends_(sends),
+        offloader_(offloader),
+        listeners_(context) {}
 
   /// Plays a prompt to the party of `entry`, in place of one that is being played. Throws std::bad_alloc.
   void start_prompt(TransportEntry& entry, StartPrompt& command);
@@ -56,6 +61,12 @@ class OwnPackets final : private MadeElsewhere {
   /// of the relay's own in it. Nothing: it has to be made anew (`remake`). With a reason, the packet is
   /// counted and ends here.
   [[nodiscard]] std::optional<Passage> pass(const Remade& what) noexcept;
+  /// Lets the source at this index of `entry` be heard by who listens for its digits, if anybody does.
+  void listen(TransportEntry& entry, std::size_t source, const ReceivedPacket& packet,
+              bool is_event) noexcept {
+    listeners_.hear(entry, source, packet, is_event);
+    await(entry, packet.at);
+  }
   /// Sends what stages have made elsewhere, and returns the number of packets. The worker has stages.
   std::size_t collect_made(Instant now) noexcept;
   /// Ends the stages of `entry`, which is about to leave this worker. The streams go on where it goes: the
@@ -110,6 +121,7 @@ class OwnPackets final : private MadeElsewhere {
   Deadlines& deadlines_;
   SendBatch& sends_;
   Offloader& offloader_;
+  ToneListeners listeners_;
 };
 
 /// Adds to the figures of a transport what its output has counted.

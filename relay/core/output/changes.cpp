@@ -60,7 +60,7 @@ std::size_t PacketChanges::apply(MutableBytes packet) const noexcept {
 }
 
 void write_passage(const Passage& passage, MutableBytes rtp) noexcept {
-  apply(passage.shift, rtp);
+  shift_numbers(passage.shift, rtp);
   if (passage.marker) rtp[1] |= std::byte{0x80};
 }
 

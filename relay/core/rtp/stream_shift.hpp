@@ -29,7 +29,7 @@ struct StreamShift {
 };
 
 /// Writes the numbers under which an RTP packet leaves. `rtp` holds at least a fixed header.
-inline void apply(const StreamShift& shift, MutableBytes rtp) noexcept {
+inline void shift_numbers(const StreamShift& shift, MutableBytes rtp) noexcept {
   write_u16(rtp, 2, shift.of(SeqNo{read_u16(rtp, 2)}).value);
   write_u32(rtp, 4, shift.of(read_u32(rtp, 4)));
   write_u32(rtp, 8, shift.ssrc.value);

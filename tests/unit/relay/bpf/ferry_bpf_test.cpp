@@ -446,7 +446,7 @@ TEST_P(BpfTest, SeveralReceiversGetACopyEach) {
 
 /// The packet as it leaves by other numbers, made independently of the programs.
 Packet shifted(Packet packet, const StreamShift& by) {
-  apply(by, packet);
+  shift_numbers(by, packet);
   return packet;
 }
 
