@@ -28,7 +28,7 @@ std::optional<Law> law_of(const AudioFormat& format) {
 }  // namespace
 
 bool translates_only(const AudioConversion& conversion) noexcept {
-  if (!law_of(conversion.format) || conversion.detects_tones) return false;
+  if (!law_of(conversion.format) || conversion.detects_tones || conversion.guard) return false;
   const auto is_simple = [&](const AudioInput& each) {
     switch (each.kind) {
       case AudioInput::Kind::kSpeech:

@@ -47,6 +47,8 @@ constexpr double kInTime = 0.97;
 /// Packets after which the delay of the network is known.
 constexpr std::uint64_t kKnown = 50;
 constexpr unsigned kSlackWindow = 16;
+/// Time by which speech is held back so that a tone is found before it leaves, ms.
+constexpr unsigned kToFind = 60;
 
 /// True if the receiver's encoder may go on.
 bool is_for_same_receiver(const AudioConversion& a, const AudioConversion& b) {
@@ -76,12 +78,17 @@ bool SpeechPath::configure(const std::shared_ptr<const AudioConversion>& convers
     packet_ = encoder_.packet_samples();
   }
   source_.configure(conversion, rate_hz_);
-  if (!conversion->detects_tones) listener_.reset();
+  if (!hears_tones()) listener_.reset();
+  cover_.reset();
   choose_delay();
   return true;
 }
 
-void SpeechPath::change_source() noexcept { map_clock_hz_ = 0; }
+void SpeechPath::change_source() noexcept {
+  map_clock_hz_ = 0;
+  listener_.reset();
+  cover_.reset();
+}
 
 Instant SpeechPath::leave(std::int64_t position) const noexcept {
   return grid_ + time_of(position, rate_hz_);
@@ -176,7 +183,9 @@ bool SpeechPath::start(Instant now) {
 }
 
 void SpeechPath::append(std::span<const std::int16_t> samples) {
+  const std::size_t before = samples_.size();
   samples_.insert(samples_.end(), samples.begin(), samples.end());
+  if (cover_) cover_->fill(std::span(samples_).subspan(before), false);
 }
 
 std::int64_t SpeechPath::front_position() const noexcept {
@@ -214,7 +223,9 @@ bool SpeechPath::make_up(std::int64_t most, bool is_before_front) {
     return true;
   }
   const std::int64_t fade = samples_in(kConceal) - made_up_;
-  if (made_up_ >= samples_in(kFade)) return stop(), false;
+  // What is held back by more than that has to leave before the sound ends.
+  const auto held = static_cast<std::int64_t>(look_ahead()) - samples_in(milliseconds(kToFind));
+  if (made_up_ >= samples_in(kFade) + std::max<std::int64_t>(held, 0)) return stop(), false;
   // A gap that its codec can bridge is bridged at once, so that the copy in the packet behind it is found.
   if (fade > 0 && is_before_front && most <= fade) count = most;
   if (fade > 0) {
@@ -367,29 +378,39 @@ void SpeechPath::run_muted() {
 }
 
 std::size_t SpeechPath::look_ahead() const noexcept {
-  if (!conversion_ || !conversion_->detects_tones) return 0;
-  return std::size_t{rate_hz_} * 60 / 1000;
+  if (!conversion_) return 0;
+  const unsigned wanted = conversion_->guard ? conversion_->guard->delay_ms : 0U;
+  return std::size_t{rate_hz_} * std::max(wanted, hears_tones() ? kToFind : 0U) / 1000;
 }
 
 void SpeechPath::listen() {
-  if (!conversion_->detects_tones || source_.decoded().empty()) return;
-  if (!listener_ || listener_->rate_hz != source_.decoded_rate_hz())
-    listener_ = std::make_unique<Listener>(source_.decoded_rate_hz());
-  Listener& listener = *listener_;
-  const std::span<const std::int16_t> heard = source_.decoded();
-  if (listener.samples.size() < listener.resampler.room_for(heard.size()))
-    listener.samples.resize(listener.resampler.room_for(heard.size()));
-  std::span<const std::int16_t> narrow =
-      std::span(listener.samples).first(listener.resampler.run(heard, listener.samples));
-  while (!narrow.empty()) {
-    const std::size_t count = std::min<std::size_t>(narrow.size(), 160);
-    if (const auto change = listener.detector.hear(narrow.first(count)))
-      tone_news_ = ToneNews{*change, std::max(next_, end() - samples_in(DigitDetector::kLatency))};
-    narrow = narrow.subspan(count);
-  }
+  if (!hears_tones() || source_.decoded().empty()) return;
+  if (!listener_ || listener_->rate_hz() != source_.decoded_rate_hz())
+    listener_ = std::make_unique<ToneEar>(source_.decoded_rate_hz());
+  listener_->hear(source_.decoded(), [&](const DigitDetector::Change& change) {
+    tone_news_ = ToneNews{change, std::max(next_, end() - samples_in(DigitDetector::kLatency))};
+    // At once: what leaves next must have nothing of it.
+    if (covers() && change.begins) cover(CoverSound{}, tone_news_->position);
+    if (!change.begins) cover_.reset();
+  });
+}
+
+void SpeechPath::cover(const CoverSound& sound, std::int64_t position) noexcept {
+  cover_ = sound;
+  const std::int64_t from = std::clamp<std::int64_t>(position - next_, 0, end() - next_);
+  cover_->fill(std::span(samples_).subspan(static_cast<std::size_t>(from)), false);
 }
 
 void SpeechPath::begin_tone(std::uint8_t event, std::uint8_t volume, Instant now) {
+  begin_sound(CoverSound::of_digit(event, volume, rate_hz_), now);
+}
+
+void SpeechPath::begin_cover(const CoverSound& sound, Instant now) {
+  CoverSound{}.fill(samples_, false);
+  begin_sound(sound, now);
+}
+
+void SpeechPath::begin_sound(const CoverSound& sound, Instant now) {
   source_.clear();
   if (!is_playing_) {
     (void)interrupt(now);
@@ -398,7 +419,7 @@ void SpeechPath::begin_tone(std::uint8_t event, std::uint8_t volume, Instant now
   }
   // What follows is no speech that could be gone on from.
   made_up_ = samples_in(kConceal);
-  tone_.emplace(Tone{DigitTone(event, volume, rate_hz_), 0, 0, false, 0});
+  tone_.emplace(Tone{sound, 0, 0, false, 0});
   // Less than 40 ms do not separate two digits (ITU-T Q.24).
   tone_->pause = std::clamp<std::int64_t>(tone_end_ + samples_in(milliseconds(40)) - end(), 0,
                                           samples_in(milliseconds(40)));

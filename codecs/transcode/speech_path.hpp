@@ -1,11 +1,12 @@
 // The way of speech from a source to the packets of a receiver: order, time, decoding, encoding, pacing.
 #pragma once
 
+#include "codecs/tone/cover_sound.hpp"
 #include "codecs/tone/digit_detector.hpp"
-#include "codecs/tone/digit_tone.hpp"
 #include "codecs/transcode/line_clock.hpp"
 #include "codecs/transcode/packet_encoder.hpp"
 #include "codecs/transcode/speech_source.hpp"
+#include "codecs/transcode/tone_ear.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -48,8 +49,14 @@ class SpeechPath {
 
   /// A tone takes the place of speech. `event` is a digit (RFC 4733), `volume` its level below 0 dBm0.
   void begin_tone(std::uint8_t event, std::uint8_t volume, Instant now);
+  /// The same with any sound. Speech that waits is left out, too: it may be of what the sound takes the place
+  /// of.
+  void begin_cover(const CoverSound& sound, Instant now);
   /// It has lasted so long; `ends`: and no longer.
   void go_on_tone(Duration length, bool ends) noexcept;
+
+  /// A guarded digit is in the speech, from a position on: `sound` takes its place until it has ended.
+  void cover(const CoverSound& sound, std::int64_t position) noexcept;
 
   /// A digit was found in the source's speech, or has ended. `position`: where it begins. Nothing: no news.
   struct ToneNews {
@@ -68,24 +75,23 @@ class SpeechPath {
   /// A packet leaves so much before its time, rather than to wake up again for it.
   static constexpr Duration kEarly = std::chrono::milliseconds(1);
 
-  /// What hears the tones in the speech of the source.
-  struct Listener {
-    explicit Listener(std::uint32_t rate)
-        : rate_hz(rate), resampler(rate, 8000, Resampler::Filter::kPrompt) {}
-    std::uint32_t rate_hz;
-    Resampler resampler;
-    std::vector<std::int16_t> samples;
-    DigitDetector detector;
-  };
-
   /// Lets the listener hear what was decoded last.
   void listen();
   /// Speech while something else leaves: only the listener hears it.
   void run_muted();
   /// Puts samples of the tone behind what is there. False if it waits to hear whether the tone goes on.
   bool fill_tone(bool gives_up);
-  /// Samples that are held back so that a tone is found before it leaves.
+  /// Samples that are held back: so that a tone is found before it leaves, or because a client wants it.
   [[nodiscard]] std::size_t look_ahead() const noexcept;
+  /// True if digits in the source's speech do not pass.
+  [[nodiscard]] bool covers() const noexcept {
+    return conversion_ && conversion_->guard && conversion_->guard->cover != DigitCover::kNone;
+  }
+  /// True if the source's speech is listened to.
+  [[nodiscard]] bool hears_tones() const noexcept {
+    return conversion_ && (conversion_->detects_tones || covers());
+  }
+  void begin_sound(const CoverSound& sound, Instant now);
 
   /// Says when it is, for a packet that goes on behind somebody else's.
   void note_time(Instant now) noexcept;
@@ -179,7 +185,7 @@ class SpeechPath {
 
   /// A tone that takes the place of speech.
   struct Tone {
-    DigitTone sound;
+    CoverSound sound;
     /// Samples that it is known to last, and samples made so far.
     std::int64_t known = 0;
     std::int64_t made = 0;
@@ -192,7 +198,9 @@ class SpeechPath {
   std::int64_t tone_end_ = INT64_MIN / 2;
 
   /// Null: tones in the source's speech stay what they are.
-  std::unique_ptr<Listener> listener_;
+  std::unique_ptr<ToneEar> listener_;
+  /// What takes the place of the speech that comes, because a guarded digit is in it. Nothing: none is.
+  std::optional<CoverSound> cover_;
   std::optional<ToneNews> tone_news_;
 };
 

@@ -13,6 +13,13 @@
 
 namespace ferry {
 
+namespace {
+
+/// A tone that is found so soon behind an event packet is of the same press.
+constexpr Duration kSamePress = std::chrono::milliseconds(500);
+
+}  // namespace
+
 class Transcoder::Outlet final : public MadePackets {
  public:
   Outlet(Transcoder& owner, Instant now, MadePackets& out) : owner_(owner), now_(now), out_(out) {}
@@ -81,6 +88,7 @@ void Transcoder::take_on(const std::shared_ptr<const AudioConversion>& conversio
   presses_ = {};
   events_ = {};
   found_at_ = {};
+  disguise_.configure(*conversion);
   change_path(translates_only(*conversion));
 }
 
@@ -107,8 +115,11 @@ void Transcoder::hear_packet(const RtpView& rtp, Instant now, MadePackets& out) 
   }
   if (input->kind == AudioInput::Kind::kEvents) {
     speech_.add_other(rtp, now);
-    const std::uint32_t clock_hz = input->format.clock_rate_hz;
-    if (const auto news = presses_.hear(rtp, clock_hz == 0 ? 8000 : clock_hz, now)) tell(*news, now, out);
+    event_at_ = now;
+    const std::uint32_t clock_hz = input->format.clock_rate_hz == 0 ? 8000 : input->format.clock_rate_hz;
+    const Duration delay = disguise_.events_delay();
+    if (delay == Duration{0} || !disguise_.delayed().keep(rtp, clock_hz, now + delay))
+      hear_events(rtp, clock_hz, now, out);
   } else {
     speech_.add(rtp, *input, now);
   }
@@ -127,23 +138,57 @@ void Transcoder::end_press(Duration length, Instant now, MadePackets& out) {
   speech_.resume(press_position_ + units_in(length, speech_.encoder().rate_hz()));
 }
 
+void Transcoder::hear_events(const RtpView& rtp, std::uint32_t clock_rate_hz, Instant now, MadePackets& out) {
+  if (const auto news = presses_.hear(rtp, clock_rate_hz, now)) tell(*news, now, out);
+}
+
 void Transcoder::tell(const EventSource::News& news, Instant now, MadePackets& out) {
-  if (tells_events()) {
-    if (news.ends_former) {
-      // Nothing said how long it was: as long as it was heard of.
-      end_press(events_.length(), now, out);
-    }
-    if (news.begins) {
-      events_.flush(speech_.encoder(), out);
-      // Its first packet says how long the key is down already.
-      begin_press(news.event, news.volume, speech_.interrupt(now - news.length));
-    }
-    if (news.ends)
-      end_press(news.length, now, out);
-    else
-      events_.go_on(news.length, speech_.encoder(), out);
+  if (disguise_.covers())
+    tell_covered(news, now, out);
+  else if (tells_events())
+    tell_event(news, now, out);
+  else
+    tell_tone(news, now);
+}
+
+void Transcoder::tell_covered(EventSource::News news, Instant now, MadePackets& out) {
+  // Flash and others are no digits, and nothing could take their place.
+  if (news.event >= kDigits) return;
+  if (news.begins) {
+    disguise_.choose(news.event);
+    // What was made of its tone, if that was found first, ends here.
+    if (found_at_ != Instant{}) end_press(now - found_at_, now, out);
+    found_at_ = {};
+  }
+  if (disguise_.is_digit() && tells_events()) {
+    news.event = disguise_.digit();
+    tell_event(news, now, out);
     return;
   }
+  if (news.begins) {
+    ++figures_.digits;
+    speech_.begin_cover(disguise_.sound(news.volume, speech_.encoder().rate_hz()), now);
+  }
+  speech_.go_on_tone(news.length, news.ends);
+}
+
+void Transcoder::tell_event(const EventSource::News& news, Instant now, MadePackets& out) {
+  if (news.ends_former) {
+    // Nothing said how long it was: as long as it was heard of.
+    end_press(events_.length(), now, out);
+  }
+  if (news.begins) {
+    events_.flush(speech_.encoder(), out);
+    // Its first packet says how long the key is down already.
+    begin_press(news.event, news.volume, speech_.interrupt(now - news.length));
+  }
+  if (news.ends)
+    end_press(news.length, now, out);
+  else
+    events_.go_on(news.length, speech_.encoder(), out);
+}
+
+void Transcoder::tell_tone(const EventSource::News& news, Instant now) {
   // Flash and others have no tone.
   if (news.event >= kDigits) return;
   if (news.begins) {
@@ -153,9 +198,32 @@ void Transcoder::tell(const EventSource::News& news, Instant now, MadePackets& o
   speech_.go_on_tone(news.length, news.ends);
 }
 
+void Transcoder::cover_tone(const SpeechPath::ToneNews& news, Instant now, MadePackets& out) {
+  // Silence covers it already. The party tells the same press by events as well: that is enough.
+  const bool is_told = event_at_ != Instant{} && now - event_at_ < kSamePress;
+  if (news.change.begins && !is_told) {
+    disguise_.choose(news.change.event);
+    if (disguise_.is_digit() && tells_events()) {
+      events_.flush(speech_.encoder(), out);
+      begin_press(disguise_.digit(), news.change.volume, std::max(news.position, speech_.interrupt(now)));
+      found_at_ = now - DigitDetector::kLatency;
+      events_.go_on(DigitDetector::kLatency, speech_.encoder(), out);
+      next_update_ = now + EventPackets::kInterval;
+    } else {
+      ++figures_.digits;
+      speech_.cover(disguise_.sound(news.change.volume, speech_.encoder().rate_hz()), news.position);
+    }
+  } else if (!news.change.begins && found_at_ != Instant{}) {
+    end_press(news.change.length, now, out);
+    found_at_ = {};
+  }
+}
+
 void Transcoder::follow_tones(Instant now, MadePackets& out) {
   while (const auto news = speech_.take_tone_news()) {
-    if (!tells_events()) {
+    if (disguise_.covers()) {
+      cover_tone(*news, now, out);
+    } else if (!tells_events()) {
       // Nothing can be told of it.
     } else if (news->change.begins) {
       events_.flush(speech_.encoder(), out);
@@ -184,6 +252,9 @@ void Transcoder::follow_tones(Instant now, MadePackets& out) {
 }
 
 void Transcoder::run_speech(Instant now, MadePackets& out) {
+  disguise_.delayed().release(now, [&](const RtpView& rtp, std::uint32_t clock_rate_hz) {
+    hear_events(rtp, clock_rate_hz, now, out);
+  });
   if (const auto news = presses_.expire(now)) tell(*news, now, out);
   BehindEvents behind(*this, out);
   speech_.run(now, behind);
@@ -195,6 +266,11 @@ void Transcoder::hear(std::uint64_t from, const std::shared_ptr<const AudioConve
                       const RtpView& rtp, Instant now, MadePackets& out) noexcept {
   if (!conversion) return;
   try {
+    if (conversion->only_listens) {
+      if (!listener_) listener_ = std::make_unique<DigitListener>();
+      listener_->hear(conversion, rtp, now, out);
+      return;
+    }
     ++figures_.packets_in;
     if (!has_floor(from, now)) {
       ++figures_.other_speaks;
@@ -209,6 +285,7 @@ void Transcoder::hear(std::uint64_t from, const std::shared_ptr<const AudioConve
 }
 
 std::optional<Instant> Transcoder::due() const noexcept {
+  if (listener_) return listener_->due();
   if (!conversion_) return std::nullopt;
   if (by_law_) return law_.due();
   std::optional<Instant> first = speech_.due();
@@ -216,14 +293,16 @@ std::optional<Instant> Transcoder::due() const noexcept {
     if (other && (!first || *other < *first)) first = other;
   };
   consider(presses_.due());
+  consider(disguise_.delayed().due());
   consider(events_.due());
   if (found_at_ != Instant{}) consider(next_update_);
   return first;
 }
 
 void Transcoder::drive(Instant now, MadePackets& out) noexcept {
-  if (!conversion_) return;
+  if (!conversion_ && !listener_) return;
   try {
+    if (listener_) return listener_->drive(now, out);
     Outlet outlet(*this, now, out);
     if (by_law_)
       law_.run(now, outlet);

@@ -1,6 +1,8 @@
 // Makes what one receiver hears of what its sources send in other codecs.
 #pragma once
 
+#include "codecs/transcode/digit_disguise.hpp"
+#include "codecs/transcode/digit_listener.hpp"
 #include "codecs/transcode/event_packets.hpp"
 #include "codecs/transcode/event_source.hpp"
 #include "codecs/transcode/figures.hpp"
@@ -67,6 +69,15 @@ class Transcoder final : public OutputStage {
   void end_press(Duration length, Instant now, MadePackets& out);
   /// Tones in the source's speech become events.
   void follow_tones(Instant now, MadePackets& out);
+  /// Takes a packet of events whose time has come.
+  void hear_events(const RtpView& rtp, std::uint32_t clock_rate_hz, Instant now, MadePackets& out);
+  /// As `tell`, for a digit of a guarded source.
+  void tell_covered(EventSource::News news, Instant now, MadePackets& out);
+  /// As `follow_tones` does with each, for tones of a guarded source.
+  void cover_tone(const SpeechPath::ToneNews& news, Instant now, MadePackets& out);
+  /// The receiver gets a press, whether as an event or as a tone.
+  void tell_event(const EventSource::News& news, Instant now, MadePackets& out);
+  void tell_tone(const EventSource::News& news, Instant now);
   /// Everything of `speech_` that is due.
   void run_speech(Instant now, MadePackets& out);
 
@@ -77,6 +88,11 @@ class Transcoder final : public OutputStage {
   LawPath law_;
   SpeechPath speech_;
   EventSource presses_;
+  DigitDisguise disguise_;
+  /// When the source's newest event packet was heard: tones of the same press are no press of their own.
+  Instant event_at_{};
+  /// Null unless a conversion `only_listens`.
+  std::unique_ptr<DigitListener> listener_;
   EventPackets events_;
   /// Position of the press that is sent; when its tone was found in the speech, if it was: then it is
   /// measured by the clock on the wall.

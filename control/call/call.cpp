@@ -124,4 +124,30 @@ std::vector<Leg*> Call::associated(const Leg& leg) const {
   return found;
 }
 
+DigitCover digit_cover(const Leg& leg) {
+  const auto cover = [](const DigitRules* rules) {
+    return rules != nullptr ? rules->cover : DigitCover::kDrop;
+  };
+  if (leg.events_blocked) return cover(leg.digit_rules());
+  return leg.call->events_blocked ? cover(leg.call->digit_rules()) : DigitCover::kNone;
+}
+
+std::optional<DigitGuard> digit_guard(const Leg& leg) {
+  DigitGuard guard;
+  guard.cover = digit_cover(leg);
+  for (const DigitRules* rules : {leg.digit_rules(), leg.call->digit_rules()}) {
+    if (rules == nullptr) continue;
+    guard.delay_ms = std::max(guard.delay_ms, rules->delay_ms);
+    guard.events_delay_ms = std::max(guard.events_delay_ms, rules->events_delay_ms);
+  }
+  const bool is_delayed = guard.delay_ms > 0 || guard.events_delay_ms > 0;
+  const bool is_covered = guard.cover != DigitCover::kNone && guard.cover != DigitCover::kDrop;
+  if (!is_delayed && !is_covered) return std::nullopt;
+  if (guard.cover == DigitCover::kTone) {
+    const DigitRules* rules = leg.events_blocked ? leg.digit_rules() : leg.call->digit_rules();
+    if (rules != nullptr) guard.frequencies_hz = rules->frequencies_hz;
+  }
+  return guard;
+}
+
 }  // namespace ferry

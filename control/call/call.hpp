@@ -6,6 +6,7 @@
 // Fields are set by signalling unless their comment says otherwise.
 #pragma once
 
+#include "control/call/digit_rules.hpp"
 #include "control/call/fax_terms.hpp"
 #include "control/call/media_codecs.hpp"
 #include "control/call/media_dtls.hpp"
@@ -531,8 +532,8 @@ struct LegExtras {
   /// Keys `label` (or `set-label`) and `metadata` of the party's requests. Empty = none.
   std::string label;
   std::string metadata;
-  /// The digits that switch the DTMF mode (key `trigger`). Empty = none.
-  std::string dtmf_trigger;
+  /// What others get in place of its digits, and what switches that. Null = digits are dropped, or pass.
+  std::unique_ptr<DigitRules> digits;
   /// Flag `exclude-recording`: recordings leave the party out.
   bool unrecorded = false;
   /// The digits that control the recording. Null without flag `recording-vsc`.
@@ -643,8 +644,13 @@ struct Leg {
     if (is_lite && *is_lite != kept().ice_lite) ensure_extras().kept.ice_lite = *is_lite;
   }
   [[nodiscard]] LapsedOffer* lapsed_offer() const { return extras ? extras->lapsed.get() : nullptr; }
-  [[nodiscard]] std::string_view dtmf_trigger() const {
-    return extras ? std::string_view(extras->dtmf_trigger) : std::string_view();
+  /// The rules for its digits. Null = there are none.
+  [[nodiscard]] DigitRules* digit_rules() const { return extras ? extras->digits.get() : nullptr; }
+  /// Gives the rules, and makes them first if there are none.
+  DigitRules& ensure_digit_rules() {
+    auto& digits = ensure_extras().digits;
+    if (!digits) digits = std::make_unique<DigitRules>();
+    return *digits;
   }
   /// The place of one of its tags among those that shared the branch, in the order in which they came.
   [[nodiscard]] std::uint32_t number_of(std::string_view name) const {
@@ -691,6 +697,8 @@ class CallPolicy {
 struct CallExtras {
   /// The ids of calls that were merged into this one.
   std::vector<std::string> other_ids;
+  /// What takes the place of digits of any party. Null = they are dropped, or pass.
+  std::unique_ptr<DigitRules> digits;
   /// Key `dtmf-log-dest`: where DTMF events go, as `address:port`. Empty = as configured.
   std::string dtmf_log_destination;
   /// Key `xmlrpc-callback`: who is told of a time-out. Empty = as configured.
@@ -780,6 +788,8 @@ struct Call {
   [[nodiscard]] RtpproxySession* rtpproxy() const;
   /// The rules of the protocol that made it. Null for NG calls.
   [[nodiscard]] const CallPolicy* policy() const { return extras ? extras->policy.get() : nullptr; }
+  /// The rules for the digits of all parties. Null = there are none.
+  [[nodiscard]] DigitRules* digit_rules() const { return extras ? extras->digits.get() : nullptr; }
   /// The running recording. Null if the call is not recorded.
   [[nodiscard]] CallRecording* recording() const { return extras ? extras->recording.get() : nullptr; }
   /// The leg with this tag, label or branch. Null if there is none, or if the name is empty.
@@ -800,6 +810,12 @@ void MediaTransport::each_media(Visit visit) const {
     if (media->via == this) visit(*media);
   }
 }
+
+/// What takes the place of the digits of a party: what its own rules say, else those of the call.
+[[nodiscard]] DigitCover digit_cover(const Leg& leg);
+/// How the audio of a party has to be processed for the sake of its digits. Nothing = it need not be: digits
+/// pass, or are dropped.
+[[nodiscard]] std::optional<DigitGuard> digit_guard(const Leg& leg);
 
 /// True if all media of the call's parties passes from end to end, so that the relay can neither read nor
 /// make any of it.

@@ -186,6 +186,18 @@ std::optional<AudioConversion> convert(const Party& from, const Formats& sendabl
   return conversion;
 }
 
+/// The types of `formats` that can be heard, in their order. Types beside speech are always among them.
+std::vector<AudioInput> inputs_of(const Formats& formats, const CodecCatalogue& catalogue) {
+  std::vector<AudioInput> inputs;
+  for (const NumberedFormat& each : formats) {
+    const AudioInput::Kind kind = kind_of(each.format);
+    const bool is_heard = kind != AudioInput::Kind::kSpeech || catalogue.decodes(each.format);
+    if (is_heard && is_usual_clock(each.format.clock_rate_hz))
+      inputs.push_back({each.type, kind, each.format});
+  }
+  return inputs;
+}
+
 /// The receiver's numbers where they differ from the sender's. Nothing if none does.
 std::optional<TypeRenumbering> renumber(const Formats& sendable, const Formats& receivable) {
   TypeRenumbering table;
@@ -223,6 +235,20 @@ AudioTreatment treat_audio(const PartyCodecs& from, const PartyCodecs& to, const
   else
     treatment.renumbering = renumber(sendable, receiver.said);
   return treatment;
+}
+
+std::optional<AudioConversion> listen_to(const PartyCodecs& from, const CodecCatalogue& catalogue) {
+  const Party sender(from);
+  Formats all = sender.sendable(from.wishes.is_asymmetric);
+  add_free(all, sender.shown);
+  add_free(all, sender.said);
+  AudioConversion heard;
+  heard.inputs = inputs_of(all, catalogue);
+  heard.only_listens = heard.detects_tones = true;
+  const bool has_speech = std::ranges::any_of(
+      heard.inputs, [](const AudioInput& each) { return each.kind == AudioInput::Kind::kSpeech; });
+  if (!has_speech) return std::nullopt;
+  return heard;
 }
 
 }  // namespace ferry

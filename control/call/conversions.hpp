@@ -40,4 +40,7 @@ struct AudioTreatment {
 [[nodiscard]] AudioTreatment treat_audio(const PartyCodecs& from, const PartyCodecs& to,
                                          const CodecCatalogue& catalogue);
 
+/// How digits in the speech of `from` are listened for. Nothing if `catalogue` decodes nothing of it.
+[[nodiscard]] std::optional<AudioConversion> listen_to(const PartyCodecs& from, const CodecCatalogue& catalogue);
+
 }  // namespace ferry

@@ -541,7 +541,24 @@ class Planner {
     // With rtcp-mux types 64 to 95 are RTCP packets whose marker bit is missing (RFC 5761 §4).
     for (std::size_t type = 64; plan_->rtcp_mux && type < 96; ++type) source.refused_types.set(type);
     if (!terms.rejected) add_sinks(media, source);
+    listen(media, source);
     return source;
+  }
+
+  /// Lets the digits in the speech of a party be found, if a client asks for it, or if they have to be known:
+  /// they switch something, or leave as something else and are still told.
+  void listen(const Media& media, SourcePlan& source) const {
+    const DigitRules* rules = media.leg->digit_rules();
+    const DigitRules* of_call = call_.digit_rules();
+    const bool is_wanted = (rules != nullptr && (rules->detects_tones || rules->has_trigger())) ||
+                           (of_call != nullptr && of_call->has_trigger()) || digit_guard(*media.leg);
+    const MediaTerms& terms = media.in_force();
+    if (!is_wanted || terms.rejected || terms.type != "audio" || terms.kind != TransportKind::kRtp) return;
+    std::optional<AudioConversion> heard = listen_to(codecs_of(terms), input_.codecs);
+    if (!heard) return;
+    const SourcePlan* former = former_source(media);
+    source.listening = shared_with(former == nullptr ? nullptr : &former->listening,
+                                   std::optional(ToneListening{std::move(*heard)}));
   }
 
   /// Closes those sources of a group that nothing may come from, so that they claim no packets (RFC 9143
@@ -571,7 +588,7 @@ class Planner {
     Sink common;
     common.blocked = call_.blocked || call_.drop_traffic || media.leg->blocked;
     common.silenced = call_.silenced || media.leg->silenced;
-    common.events_blocked = call_.events_blocked || media.leg->events_blocked;
+    common.events_blocked = digit_cover(*media.leg) != DigitCover::kNone;
     if (media.echo == MediaEcho::kForward) {
       // Echo: packets go back to where they came from.
       common.via = ports_.transport;
@@ -656,7 +673,10 @@ class Planner {
       return treatment;
     }
     if (receiver.in_force().kind != TransportKind::kRtp || media.in_force().kind != TransportKind::kRtp) return {};
-    return treat_audio(codecs_of(media.in_force()), codecs_of(receiver.in_force()), input_.codecs);
+    PartyCodecs from = codecs_of(media.in_force());
+    // What covers digits works on samples, even where both parties have the same codec.
+    if (digit_guard(*media.leg)) from.wishes.is_forced = true;
+    return treat_audio(from, codecs_of(receiver.in_force()), input_.codecs);
   }
   [[nodiscard]] bool is_made_for(const Media& receiver, const Media& media) const {
     const AudioTreatment treatment = treatment_of(media, receiver, former_sink(media, receiver));
@@ -693,6 +713,16 @@ class Planner {
   void treat(Sink& sink, const Media& receiver, const Media& media) const {
     const Sink* known = former_sink(media, receiver);
     AudioTreatment treatment = treatment_of(media, receiver, known);
+    if (treatment.conversion && !treatment.conversion->fax) {
+      std::optional<DigitGuard> guard = digit_guard(*media.leg);
+      // Events that are covered go into the conversion; without one they are dropped.
+      if (!guard && sink.events_blocked && treatment.conversion->detects_tones)
+        guard = DigitGuard{DigitCover::kDrop, {}, 0, 0};
+      if (guard && guard->cover != DigitCover::kNone && guard->cover != DigitCover::kDrop)
+        sink.events_blocked = false;
+      const auto* former = known != nullptr && known->conversion ? &known->conversion->guard : nullptr;
+      treatment.conversion->guard = shared_with(former, std::move(guard));
+    }
     sink.conversion =
         shared_with(known == nullptr ? nullptr : &known->conversion, std::move(treatment.conversion));
     sink.renumbering =

@@ -54,6 +54,19 @@ std::string fax_in_words(const AudioConversion& made) {
   return text;
 }
 
+/// What a guard does to digits and audio.
+std::string in_words(const DigitGuard& guard) {
+  std::string text;
+  const auto add = [&](std::string part) { text += (text.empty() ? "" : ", ") + std::move(part); };
+  if (guard.cover == DigitCover::kDrop || guard.cover == DigitCover::kSilence)
+    add("digits become silence");
+  else if (guard.cover != DigitCover::kNone)
+    add(fmt::format("digits are covered ({})", to_string(guard.cover)));
+  if (guard.delay_ms > 0) add(fmt::format("audio leaves {} ms later", guard.delay_ms));
+  if (guard.events_delay_ms > 0) add(fmt::format("events leave {} ms later", guard.events_delay_ms));
+  return text;
+}
+
 }  // namespace
 
 std::vector<TreatedFlow> treated_flows(const Call& call) {
@@ -81,6 +94,7 @@ std::string in_words(const TreatedFlow& flow) {
     std::string text = fmt::format("{} becomes {} ({}), {} ms", speech_of(*made), name_of(made->format),
                                    made->type.value, made->ptime_ms);
     if (made->detects_tones) text += "; its tones become events";
+    if (made->guard) text += "; " + in_words(*made->guard);
     return text;
   }
   if (flow.sink->ptime_ms != 0) return fmt::format("packets of {} ms", flow.sink->ptime_ms);

@@ -93,45 +93,32 @@ void MediaControl::clear_flows(Call& call, const Leg* from, MediaMark what) {
 Result<void, RequestError> MediaControl::mark(MediaMark what, bool on) {
   const auto call = find_call(services_, request_);
   if (!call) return fail(call.error());
-  // Events of RFC 4733 are encrypted like all media, so nobody here can tell them from it.
-  if (what == MediaMark::kBlockEvents && on && is_end_to_end(**call)) return fail(RequestFault::kEndToEnd);
   // Clients always send the tags of the transaction. They count for `silence`; for other marks only if asked.
   const bool needs_directional = what != MediaMark::kSilence;
   const auto party = select(**call, needs_directional);
   if (!party) return fail(party.error());
   const auto mark_of = [&](auto& owner) -> bool& {
-    if (what == MediaMark::kSilence) return owner.silenced;
-    return what == MediaMark::kBlock ? owner.blocked : owner.events_blocked;
+    return what == MediaMark::kSilence ? owner.silenced : owner.blocked;
   };
   // `all` clears the marks of single flows too.
-  const bool clears_flows = !on && request_.all == AllParties::kAll && what != MediaMark::kBlockEvents;
+  const bool clears_flows = !on && request_.all == AllParties::kAll;
   if (clears_flows) clear_flows(**call, *party, what);
   if (*party == nullptr) {
     mark_of(**call) = on;
     if (!on && request_.all == AllParties::kAll) {
-      for (const auto& leg : (*call)->legs) {
-        mark_of(*leg) = false;
-        if (what == MediaMark::kBlockEvents && leg->extras) leg->extras->dtmf_trigger.clear();
-      }
+      for (const auto& leg : (*call)->legs) mark_of(*leg) = false;
     }
     done(**call);
     return {};
   }
   Leg& leg = **party;
-  if (what != MediaMark::kBlockEvents) {
-    const bool one = (request_.to_tag && !request_.to_tag->empty()) || !request_.to_label.empty();
-    const bool group = request_.all == AllParties::kOfferAnswer ||
-                       request_.all == AllParties::kExceptOfferAnswer || request_.all == AllParties::kFlows;
-    if (one || group) {
-      if (auto ok = mark_flows(**call, leg, what, on); !ok) return fail(ok.error());
-      done(**call);
-      return {};
-    }
-    mark_of(leg) = on;
+  const bool one = (request_.to_tag && !request_.to_tag->empty()) || !request_.to_label.empty();
+  const bool group = request_.all == AllParties::kOfferAnswer ||
+                     request_.all == AllParties::kExceptOfferAnswer || request_.all == AllParties::kFlows;
+  if (one || group) {
+    if (auto ok = mark_flows(**call, leg, what, on); !ok) return fail(ok.error());
   } else {
-    // With a trigger, events pass until its digits switch the block on.
-    leg.events_blocked = on && request_.dtmf_trigger.empty();
-    if (on || leg.extras) leg.ensure_extras().dtmf_trigger = on ? request_.dtmf_trigger : std::string();
+    mark_of(leg) = on;
   }
   done(**call);
   return {};

@@ -1,4 +1,4 @@
-// Commands on the media of a running call: block, silence, DTMF, forwarding (docs/reference/ng.md#blocking).
+// Commands on the media of a running call: block, silence, forwarding (docs/reference/ng.md#blocking).
 #pragma once
 
 #include "control/call/call.hpp"
@@ -11,7 +11,7 @@
 namespace ferry {
 
 /// The mark that a command sets or clears.
-enum class MediaMark : std::uint8_t { kBlock, kSilence, kBlockEvents };
+enum class MediaMark : std::uint8_t { kBlock, kSilence };
 
 /// Carries out one command. It changes the call and its plans, or nothing. Control thread only.
 class MediaControl {

@@ -9,6 +9,7 @@
 
 #include "control/call/media_rules.hpp"
 #include "control/call/session_config.hpp"
+#include "control/command/digit_control.hpp"
 #include "control/command/offer_answer.hpp"
 #include "control/command/shown_ports.hpp"
 #include "control/negotiate/codecs.hpp"
@@ -95,7 +96,7 @@ void OfferAnswer::commit_legs() {
       std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
   if (request_.has_flag(Flag::kDebug)) call_.debug = true;
   if (request_.drop_traffic) call_.drop_traffic = *request_.drop_traffic;
-  if (request_.has_flag(Flag::kBlockDtmf)) sender_->events_blocked = true;
+  DigitControl::read_message(*sender_, *receiver_, request_, warnings_);
   if (!request_.dtmf_log_destination.empty())
     call_.ensure_extras().dtmf_log_destination = request_.dtmf_log_destination;
   if (services_.config.remember_client) call_.ensure_extras().client = request_.client;

@@ -22,6 +22,12 @@ struct MessageTaken {
   std::vector<std::string> warnings{};
 };
 
+/// `block DTMF` or `unblock DTMF`: digits have other rules now.
+struct DigitRulesSet {
+  /// As in `MessageTaken`.
+  std::vector<std::string> warnings{};
+};
+
 /// `publish` or `create`: the command made a party, or went on in the dialogue of one that it had made
 /// before.
 struct PartyMade {

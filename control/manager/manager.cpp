@@ -68,6 +68,7 @@ SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& 
                 lifetime_, limits_,     guard_, identities_, snapshots_, observers_,
                 totals_,   recordings_, taps_,  recorder,    sounds,     loop_mark_},
       recordings_(services_),
+      triggers_(services_),
       rtpproxy_(services_),
       lists_(services_, rtpproxy_, watch_),
       explanations_(services_, endings_, refused_),
@@ -76,7 +77,8 @@ SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& 
       listener_(std::move(listener)) {
   // `Endings` notes a call as it is before the others change it.
   for (CallObserver* each : std::initializer_list<CallObserver*>{&watch_observer_, &endings_, &listener_,
-                                                                 &taps_, &rtpproxy_, &recordings_})
+                                                                 &taps_, &rtpproxy_, &recordings_,
+                                                                 &triggers_})
     observers_.add(*each);
   desk_.open_shared(interfaces_);
 }
@@ -244,6 +246,7 @@ void SessionManager::sweep(const Clock& clock) {
   }
   for (Call* call : again) lifetime_.schedule(*call, lifetime_.next_look(*call), clock.now);
   poll_events();
+  triggers_.expire(clock.now);
   plans_.pierce(clock.now);
   plans_.limit_unheard(clock.now);
   if (guard_.follow_host(clock.now)) plans_.sync_all();

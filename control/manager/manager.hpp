@@ -7,6 +7,7 @@
 #include "control/call/peer_register.hpp"
 #include "control/call/session_config.hpp"
 #include "control/call/totals.hpp"
+#include "control/command/digit_control.hpp"
 #include "control/command/recordings.hpp"
 #include "control/command/results.hpp"
 #include "control/ports/interfaces.hpp"
@@ -266,6 +267,7 @@ class SessionManager {
   Taps taps_;
   Services services_;
   Recordings recordings_;
+  DigitTriggers triggers_;
   RtpproxySessions rtpproxy_;
   CallLists lists_;
   Explanations explanations_;

@@ -1,6 +1,7 @@
 // The section of the call itself.
 #pragma once
 
+#include "control/record/digit_fields.hpp"
 #include "control/record/section.hpp"
 
 namespace ferry {
@@ -16,6 +17,7 @@ struct Fields<CallExtras> {
   template <class Archive, class Value>
   static void list(Archive& a, Value& v) {
     a("other_ids", v.other_ids);
+    a("digits", v.digits);
     a("dtmf_log_destination", v.dtmf_log_destination);
     a("xmlrpc_callback", v.xmlrpc_callback);
     a("client", v.client);
@@ -61,7 +63,7 @@ struct Fields<Call> {
 
 struct CallSection {
   static constexpr std::string_view kName = "call";
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;
   static void save(const Call& call, ComponentsWriter& out) { out.add(CallPlace{}, call); }
   static void load(Call& call, const SavedComponent& saved) { saved.read(call); }
 };

@@ -1,6 +1,7 @@
 // The sections of the parties, and of what `o=` and `s=` toward them must go on with.
 #pragma once
 
+#include "control/record/digit_fields.hpp"
 #include "control/record/section.hpp"
 
 namespace ferry {
@@ -60,7 +61,7 @@ struct Fields<LegExtras> {
   static void list(Archive& a, Value& v) {
     a("label", v.label);
     a("metadata", v.metadata);
-    a("trigger", v.dtmf_trigger);
+    a("digits", v.digits);
     a("unrecorded", v.unrecorded);
     a("recording_codes", v.vsc);
     a("kept", v.kept);
@@ -98,7 +99,7 @@ struct Fields<Leg> {
 
 struct LegSection {
   static constexpr std::string_view kName = "legs";
-  static constexpr int kVersion = 3;
+  static constexpr int kVersion = 4;
   static void save(const Call& call, ComponentsWriter& out) {
     for (const auto& leg : call.legs) out.add(LegPlace{leg->number}, *leg);
   }

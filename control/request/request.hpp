@@ -258,8 +258,6 @@ struct Request {
   std::string xmlrpc_callback;
   /// `start forwarding`: where to, as `udp:ADDRESS:PORT`.
   std::string destination;
-  /// `block DTMF`: the digits that switch it.
-  std::string dtmf_trigger;
   /// True if the client leaves its flags to the relay (`rtpp-flags`). `to-tag` then counts only if the words
   /// say so.
   bool by_rtpp_flags = false;
@@ -282,6 +280,8 @@ struct Request {
   PlayWish play;
   /// `play DTMF`.
   DigitWish digit;
+  /// `block DTMF`; of other messages the delays alone.
+  GuardWish guard;
   /// Key `moh`. Unset = the message has none.
   std::optional<HoldMusicWish> hold_music;
 

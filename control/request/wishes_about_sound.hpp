@@ -1,10 +1,14 @@
 // Wishes about sounds: what is played, and how (docs/reference/ng.md#playback). Plain values.
 #pragma once
 
+#include "relay/core/audio/conversion.hpp"
 #include "relay/core/audio/sound_library.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace ferry {
 
@@ -41,6 +45,30 @@ struct DigitWish {
   std::optional<std::int64_t> pause_ms;
   /// Level in dB; a positive one counts as negative. Unset = -8.
   std::optional<std::int64_t> level_db;
+};
+
+/// Most digits of a code that switches something, so that what is remembered of a party is bounded.
+constexpr std::size_t kMostCodeDigits = 16;
+
+/// `block DTMF`: what others get in place of digits, and what switches that.
+struct GuardWish {
+  /// Keys `DTMF-security`, `…-trigger` and `…-trigger-end`: in force at once, once the trigger was pressed,
+  /// and after that. Unset = the request does not say; kNone: `off`.
+  std::optional<DigitCover> cover;
+  std::optional<DigitCover> when_triggered;
+  std::optional<DigitCover> afterwards;
+  /// The digits of the trigger, and what ends it. Empty and unset = nothing.
+  std::string trigger;
+  std::string trigger_end;
+  std::optional<std::int64_t> end_ms;
+  std::optional<std::int64_t> end_digits;
+  /// Pitches of the tone in Hz, at most eight. Empty = 400.
+  std::vector<std::uint16_t> frequencies_hz;
+  /// Keys `delay-buffer` and `DTMF-delay`, ms. Unset = as before.
+  std::optional<std::int64_t> delay_ms;
+  std::optional<std::int64_t> events_delay_ms;
+  /// Values that mean nothing, as `key=value`, for warnings.
+  std::vector<std::string> unreadable;
 };
 
 }  // namespace ferry

@@ -386,7 +386,8 @@ List codes_of(const Leg& leg) {
     code.set("active", 1);
     codes.emplace_back(std::move(code));
   };
-  if (!leg.dtmf_trigger().empty()) add("block DTMF", leg.dtmf_trigger());
+  if (const DigitRules* rules = leg.digit_rules(); rules != nullptr && rules->has_trigger())
+    add("block DTMF", rules->trigger);
   if (!leg.extras || !leg.extras->vsc) return codes;
   static constexpr std::array<std::string_view, kRecordingActions> kActions = {
       "start recording",      "stop recording",         "pause recording",

@@ -18,7 +18,7 @@
  * - a map or a variable of ferry.bpf.c: its name, type, key, value, or number of entries;
  * - what an order does, and who may write what at which moment.
  * A change of the programs that user space cannot notice leaves it alone. */
-#define FERRY_ABI 1
+#define FERRY_ABI 2
 
 /* C has the C++ word in <assert.h> only, which the programs have not. */
 #if !defined(__cplusplus) && !defined(static_assert)
@@ -54,6 +54,8 @@ enum ferry_flow_flags {
   FERRY_SAMPLED = 1 << 5,
   /* Only one packet in FERRY_SPARSE_SHARE is copied. Set together with FERRY_SAMPLED. */
   FERRY_SPARSE = 1 << 6,
+  /* Some receiver gets the packets by other numbers (ferry_more.shifts). */
+  FERRY_SHIFTED = 1 << 7,
 };
 
 /* One packet or one octet in a token bucket: the number of ticks of 1,024 ns in a second. */
@@ -117,6 +119,18 @@ struct ferry_sink {
 };
 FERRY_SIZE(ferry_sink, 12);
 
+/* What is added to the numbers of a packet for one receiver, each by its own modulus (SSR-2). */
+struct ferry_shift {
+  /* The SSRC that it gets; 0 with `is_set` 0. */
+  __u32 ssrc;
+  __u32 timestamp;
+  __u16 sequence;
+  /* 1: the three above hold. 0: the numbers stay. */
+  __u8 is_set;
+  __u8 zero;
+};
+FERRY_SIZE(ferry_shift, 12);
+
 /* The part of a flow's description that every packet needs: few lines of the cache. User space writes it, by orders
  * alone. */
 struct ferry_plan {
@@ -159,8 +173,10 @@ struct ferry_more {
   __be16 home_port_be;
   __u16 zero;
   __u32 zero_too;
+  /* The numbers of each receiver, with FERRY_SHIFTED. */
+  struct ferry_shift shifts[FERRY_SINKS];
 };
-FERRY_SIZE(ferry_more, 320);
+FERRY_SIZE(ferry_more, 368);
 
 /* The counters of a flow. The side that forwards the flow owns them: they are installed with the flow, and read back
  * as they were at that moment. The members mean what those of SsrcCounters, StreamStats::State, TokenBucket::State
@@ -305,7 +321,7 @@ struct ferry_order {
   /* Input, as `plan`. */
   struct ferry_more more;
 };
-FERRY_SIZE(ferry_order, 632);
+FERRY_SIZE(ferry_order, 680);
 static_assert(__builtin_offsetof(struct ferry_order, plan) - __builtin_offsetof(struct ferry_order, done) == 8,
               "the kernel's lock of a flow has the place of `done`");
 

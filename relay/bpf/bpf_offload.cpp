@@ -113,6 +113,10 @@ std::optional<ferry_order> order_of(const OffloadFlow& flow, const Hops& hops, u
     sink.address_change = folded(std::uint64_t{static_cast<std::uint16_t>(~addresses)} +
                                  sum_of(from.local.address, from.peer.address));
     if (from.silenced) plan.flags |= FERRY_TC_ONLY;
+    if (!from.shift) continue;
+    plan.flags |= FERRY_SHIFTED;
+    more.shifts[plan.sink_count - 1] = {from.shift->ssrc.value, from.shift->timestamp, from.shift->sequence,
+                                        1, 0};
   }
   if (flow.takes_any_type) {
     for (std::size_t type = 0; type < flow.refused_types.size(); ++type)

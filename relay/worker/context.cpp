@@ -53,6 +53,7 @@ void WorkerContext::pass_events(TransportEntry& entry, Instant now) noexcept {
 }
 
 void WorkerContext::tell(WorkerEvent event) noexcept {
+  event.dtmf.told_at = io->now();
   // If the ring is full, the notice is lost; the counter behind it is not.
   events.push(std::move(event));
   if (bell != nullptr) bell->ring();

@@ -343,6 +343,10 @@ DropReason Forwarder::forward(TransportEntry& entry, const ReceivedPacket& arriv
     if (accepted.payload != nullptr && source.has_events)
       parts_.turns.follow_presses(entry, verdict.source, *accepted.payload, arrived);
   }
+  if (source.listening && kind == DatagramClass::kRtp && arrived.rtp) {
+    const PayloadEntry* heard = source.payload_of(packet.data());
+    parts_.own_packets.listen(entry, verdict.source, arrived, heard != nullptr && heard->is_event);
+  }
   if (verdict.is_rtcp && entry.state.plan().sources.size() > 1)
     return forward_group_rtcp(accepted, packet.data());
   if (kind == DatagramClass::kRtp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};
@@ -406,20 +410,15 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
   // Datagrams of T.38 become sound.
   if (is_fax && !arrived.rtp)
     return parts_.own_packets.remake({accepted.entry, accepted.verdict, arrived, *out, sink, hop});
-  // Another packet time or codec makes packets of our own; the incoming one is copied into them and ends
-  // here.
+  // A stream that has packets of the relay's own in it goes on by other numbers. Another packet time or codec
+  // makes packets of our own; the incoming one is copied into them and ends here.
+  std::optional<Passage> passage;
   if (is_rtp && arrived.rtp && (is_remade(sink) || (output != nullptr && output->makes_media()))) {
-    // A payload of unknown kind cannot be joined, split or decoded (DMX-4).
-    if (!accepted.verdict.is_negotiated) return refuse_leaving(DropReason::kUnknownPayloadType);
-    const bool is_event = accepted.payload != nullptr && accepted.payload->is_event;
-    const bool is_silenced = sink.silenced && !is_event;
-    // Silence is written over packets that leave as they came, or go into a stage. Here the others are
-    // joined.
-    if (is_silenced && !sink.conversion) return refuse(DropReason::kBlocked);
     if (out->state.relays_key_of(accepted.entry.state)) return refuse_leaving(DropReason::kSharedKey);
-    // `refuses` has let no audio pass that cannot be silenced.
-    const std::uint8_t silence = is_silenced ? accepted.payload->silence : std::uint8_t{0};
-    return parts_.own_packets.remake({accepted.entry, accepted.verdict, arrived, *out, sink, hop, silence});
+    passage = parts_.own_packets.pass({accepted.entry, accepted.verdict, arrived, *out, sink, hop});
+    if (!passage) return make_anew(sink, accepted, *out, hop);
+    if (passage->refusal == DropReason::kTooLate) return DropReason::kNone;
+    if (passage->refusal != DropReason::kNone) return passage->refusal;
   }
   PacketBuffer outgoing;
   if (is_last) {
@@ -448,12 +447,39 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
     if (outgoing.data().empty()) return refuse(DropReason::kFeedbackNotAgreed);
   }
   // Last, because it needs the packet in its final form: the receiver may know the stream by another SSRC.
-  const DropReason untranslated = out->state.translate_ssrcs(
-      accepted.entry.state, accepted.source.media, sink.to, accepted.verdict, accepted.kind, outgoing.data());
+  if (passage) write_passage(*passage, outgoing.data());
+  const DropReason untranslated =
+      passage ? DropReason::kNone
+              : out->state.translate_ssrcs(accepted.entry.state, accepted.source.media, sink.to,
+                                           accepted.verdict, accepted.kind, outgoing.data());
   if (untranslated != DropReason::kNone) return refuse_leaving(untranslated);
   if (is_rtp && sink.mid_extension != 0) tell_mid(sink, accepted, *out, outgoing);
-  parts_.sends.add(*out, hop, accepted.kind, sink.to, std::move(outgoing), &accepted.entry.state, arrived.at);
+  // Whatever index its sender encrypted it by means nothing in a stream of other numbers.
+  if (passage) outgoing->srtp_key = 0;
+  const Transport* source = passage ? nullptr : &accepted.entry.state;
+  parts_.sends.add(*out, hop, accepted.kind, sink.to, std::move(outgoing), source, arrived.at);
   return DropReason::kNone;
+}
+
+DropReason Forwarder::make_anew(const Sink& sink, const Accepted& accepted, TransportEntry& out,
+                                const Transport::NextHop& hop) noexcept {
+  const Instant now = accepted.arrived.at;
+  // A payload of unknown kind cannot be joined, split or decoded (DMX-4).
+  if (!accepted.verdict.is_negotiated) {
+    context_.drop_leaving(out, DropReason::kUnknownPayloadType, now);
+    return DropReason::kUnknownPayloadType;
+  }
+  const bool is_event = accepted.payload != nullptr && accepted.payload->is_event;
+  const bool is_silenced = sink.silenced && !is_event;
+  // Silence is written over packets that leave as they came, or go into a stage. Here the others are joined.
+  if (is_silenced && !sink.conversion) {
+    context_.drop_arriving(accepted.entry, DropReason::kBlocked);
+    return DropReason::kBlocked;
+  }
+  // `refuses` has let no audio pass that cannot be silenced.
+  const std::uint8_t silence = is_silenced ? accepted.payload->silence : std::uint8_t{0};
+  return parts_.own_packets.remake(
+      {accepted.entry, accepted.verdict, accepted.arrived, out, sink, hop, silence});
 }
 
 void Forwarder::tell_mid(const Sink& sink, const Accepted& accepted, TransportEntry& out,

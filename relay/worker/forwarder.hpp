@@ -120,6 +120,9 @@ class Forwarder final : public PacketIntake {
   /// Sends it to one sink. `packet` is taken if `is_last`, copied otherwise. Returns kNone, or why the sink
   /// does not get it, which is counted.
   DropReason send_to(const Sink& sink, const Accepted& accepted, PacketBuffer& packet, bool is_last) noexcept;
+  /// Makes an accepted packet anew for one sink. Returns as `send_to` does.
+  DropReason make_anew(const Sink& sink, const Accepted& accepted, TransportEntry& out,
+                       const Transport::NextHop& hop) noexcept;
   /// A transport that gets RTCP of a BUNDLE group.
   struct GroupReceiver {
     /// One of the sinks by which the receiver hears the group. Null only in a place that is not in use.

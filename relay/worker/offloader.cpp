@@ -10,6 +10,9 @@
 //   the worker with one call of the engine.
 // - `wanted` computes the flow from nothing but plan, latch and sinks. `follow` compares it with what is
 //   installed, so any change anywhere ends in the same place: keep, update or withdraw.
+// - A stream that has packets of the relay's own in it leaves by other numbers. Once those are constant
+//   (`PassedStream`), they are part of the flow like everything else. Whoever puts something into such a stream
+//   withdraws the flow first, and goes on behind what the kernel has sent (`OwnPackets::stop_passing`).
 // - `before_judgement` withdraws a flow when one of its packets reaches user space all the same. The kernel
 //   punts what needs a decision, and the decision needs the counters.
 // - `before_reports` reads the flows to a party that reports on a stream of which user space knows nothing.
@@ -66,13 +69,17 @@ bool Offloader::may_be_offloaded(const TransportEntry& entry, Ssrc ssrc) const {
   // does not read. Several sources on one transport are told apart by more than the kernel looks at.
   if (entry.state.plan().is_protected() || entry.state.plan().ice || entry.state.plan().sources.size() != 1)
     return false;
+  // Who listens to the source has to hear every packet.
+  if (entry.state.plan().sources.front().listening) return false;
   // Nothing may overtake what came before the answer (LAT-14). RTP only: RTCP never goes into the kernel.
   if (entry.early[0] && entry.early[0]->is_releasing()) return false;
   return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {
     TransportEntry* out = context_.table.find(sink.via);
-    return out != nullptr && !out->state.plan().is_protected() && !out->state.plan().ice &&
-           is_plain(sink, out->output_for(sink.to), out->state.streams(), ssrc) &&
-           !out->state.renames(entry.state.plan().sources.front().media, ssrc) &&
+    if (out == nullptr || out->state.plan().is_protected() || out->state.plan().ice) return false;
+    const MediaId source = entry.state.plan().sources.front().media;
+    const PlainPassing passing =
+        plain_passing(sink, out->output_for(sink.to), out->state.streams(), source, ssrc);
+    return passing.is_plain && (passing.shift != nullptr || !out->state.renames(source, ssrc)) &&
            std::ranges::none_of(out->taps, &PacketTap::wants_egress);
   });
 }
@@ -102,13 +109,17 @@ std::optional<Offloaded> Offloader::wanted(TransportEntry& entry, Ssrc ssrc) con
         continue;
       }
       const Transport::Parts receiver = out->state.parts();
+      const Output* output = out->output_for(sink.to);
+      const StreamShift* shift =
+          output == nullptr ? nullptr : output->settled_shift(source.media.value, ssrc);
       const OffloadSink next{context_.io->local_of(out->ports[0]),
                              lasting_hop(receiver.plan, receiver.latch[0], receiver.presence),
-                             receiver.plan.tos, silenced};
+                             receiver.plan.tos, silenced,
+                             shift == nullptr ? std::nullopt : std::optional(*shift)};
       // No route, or an address that the latch has not learned yet: ask again later.
       if (!next.local.is_reachable() || !next.peer.is_set()) return std::nullopt;
       sinks.push_back(next);
-      wanted.receivers.push_back({sink.via, sink.to});
+      wanted.receivers.push_back({sink.via, sink.to, next.shift});
     }
   }
   const Transport::Parts parts = entry.state.parts();
@@ -210,7 +221,10 @@ bool Offloader::feeds(const TransportEntry& entry, Ssrc ssrc) const noexcept {
   const auto [first, last] = feeding_.equal_range(entry.id.slot);
   return std::any_of(first, last, [&](const auto& one) {
     const TransportEntry* source = context_.table.find(one.second);
-    return source != nullptr && source->offloaded && source->offloaded->flow.ssrc == ssrc;
+    if (source == nullptr || !source->offloaded) return false;
+    return std::ranges::any_of(source->offloaded->receivers, [&](const Offloaded::Receiver& each) {
+      return each.via == entry.id && ssrc == (each.shift ? each.shift->ssrc : source->offloaded->flow.ssrc);
+    });
   });
 }
 
@@ -341,7 +355,7 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   // All numbers count from the installation, so the difference to what was seen last is new.
   Offloaded& known = *entry.offloaded;
   const Transport::Parts parts = entry.state.parts();
-  const OffloadedTraffic done = ferry::absorb(
+  OffloadedTraffic done = ferry::absorb(
       {parts.latch[0], parts.streams, parts.account, parts.presence, parts.events}, state, known.seen);
   bump(context_.totals.packets, done.packets);
   bump(context_.totals.bytes, done.bytes);
@@ -377,6 +391,7 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   for (const Offloaded::Receiver& each : known.receivers) {
     TransportEntry* out = context_.table.find(each.via);
     if (out == nullptr) continue;
+    done.shift = each.shift;
     on_sent_by_kernel(out->state.streams(), out->state.account(), done, each.to);
     InterfaceTotals& left_by = interface_totals(context_.totals, out->state.plan());
     bump(left_by.egress.packets, done.packets);

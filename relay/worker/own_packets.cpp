@@ -116,8 +116,18 @@ bool OwnPackets::take_over_stream(TransportEntry& entry, MediaId media, Output& 
   return last.has_value();
 }
 
+void OwnPackets::stop_passing(TransportEntry& out, MediaId media, Output& output) noexcept {
+  if (!output.is_passing()) return;
+  // What the kernel has sent by itself counts too, and it sends no more. Without memory for that the flow
+  // would go on by numbers that are given away: `reconsider` makes up for it.
+  if (!had_memory([&] { offloader_.withdraw_all(out); })) offloader_.reconsider(out);
+  const auto last = out.state.streams().last_sent(media).value_or(Streams::LastSent{});
+  output.stop_passing(last.ssrc, last.sequence, last.timestamp, last.at);
+}
+
 void OwnPackets::join_stream(TransportEntry& entry, MediaId media, Output& output,
                              const FirstNumbers& numbers) {
+  stop_passing(entry, media, output);
   if (!output.makes_media() && take_over_stream(entry, media, output)) return;
   output.begin(numbers.ssrc, numbers.sequence, numbers.timestamp);
   output.make_media();
@@ -129,6 +139,7 @@ void OwnPackets::start_prompt(TransportEntry& entry, StartPrompt& command) {
   if (!media) return;
   Output& output = entry.ensure_output(*media);
   const auto& keys = entry.state.plan().srtp;
+  stop_passing(entry, *media, output);
   // Nothing may be sent under the SSRC of a party whose key the receiver has (RFC 3711 §9.1).
   const bool has_others_key = keys && keys->send_is_relayed;
   // The stream outlives its prompts: the next one goes on with the same SSRC and the next sequence number
@@ -194,6 +205,7 @@ void OwnPackets::before_plan(const TransportEntry& entry, const TransportPlan& n
 }
 
 void OwnPackets::follow_plan(TransportEntry& entry, bool was_alone) noexcept {
+  ToneListeners::follow_plan(entry);
   if (entry.outputs.empty()) return;
   const TransportPlan& plan = entry.state.plan();
   const std::vector<SourcePlan>& sources = plan.sources;
@@ -238,6 +250,18 @@ void OwnPackets::send_probe(TransportEntry& entry, const SendProbe& command) noe
 
 namespace {
 
+/// A packet as an output takes it.
+SourcePacket source_packet(const OwnPackets::Remade& what, const RtpView& rtp) noexcept {
+  const PayloadEntry* payload = what.arrived.payload;
+  // The media stays the same where a call moves to another worker, and its transport does not.
+  return {.from = what.from.state.plan().sources[what.verdict.source].media.value,
+          .rtp = rtp,
+          .conversion = what.sink.conversion,
+          .ptime_ms = what.sink.ptime_ms,
+          .clock_rate_hz = payload != nullptr ? payload->clock_rate_hz : 0,
+          .restarts = what.verdict.restarts};
+}
+
 /// Where the stream of sound that a gateway makes begins. The number of the gateway is drawn by chance, so
 /// nobody can guess them (SSR-5).
 SourceDatagram::Begin begin_of(const FaxSide& fax) noexcept {
@@ -263,8 +287,6 @@ DropReason OwnPackets::remake(const Remade& what) noexcept {
     context_.drop_leaving(out, DropReason::kNotConverted, now);
     return DropReason::kNotConverted;
   }
-  // The media stays the same where a call moves to another worker, and its transport does not.
-  const std::uint64_t from = entry.state.plan().sources[verdict.source].media.value;
   const bool is_converted = sink.conversion != nullptr;
   Output* output = nullptr;
   if (const DropReason refusal = prepare(what, output); refusal != DropReason::kNone) {
@@ -273,37 +295,36 @@ DropReason OwnPackets::remake(const Remade& what) noexcept {
   }
   FromOutput sender(*this, out, hop, sink.to, now, sink.renumbering.get());
   if (!arrived.rtp) {
+    const std::uint64_t from = entry.state.plan().sources[verdict.source].media.value;
     return conclude(
         what, output->on_datagram({from, arrived.datagram, sink.conversion, begin_of(*sink.conversion->fax)},
                                   now, sender));
   }
-  // Its source was the one that the stage was for, and by the last SDP it needs none.
-  if (!is_converted && output->is_heard_by_stage(from)) end_stage(*output);
   RtpView rtp = *arrived.rtp;
   std::array<std::byte, kLongestSilence> silent;
   if (silence != 0) {
     rtp.payload = Bytes(silent).first(std::min(rtp.payload.size(), silent.size()));
     std::ranges::fill(std::span(silent).first(rtp.payload.size()), static_cast<std::byte>(silence));
   }
-  return conclude(
-      what,
-      output->on_packet({.from = from,
-                         .rtp = rtp,
-                         .conversion = sink.conversion,
-                         .ptime_ms = sink.ptime_ms,
-                         .clock_rate_hz = arrived.payload != nullptr ? arrived.payload->clock_rate_hz : 0,
-                         .restarts = verdict.restarts},
-                        now, sender));
+  const SourcePacket packet = source_packet(what, rtp);
+  // Its source was the one that the stage was for, and by the last SDP it needs none.
+  if (!is_converted && output->is_heard_by_stage(packet.from)) end_stage(*output);
+  return conclude(what, output->on_packet(packet, now, sender));
 }
 
 DropReason OwnPackets::conclude(const Remade& what, DropReason reason) noexcept {
-  const Instant now = what.arrived.at;
   auto& counter = what.sink.conversion ? context_.totals.converted_in : context_.totals.repacketizer_in;
+  if (reason == DropReason::kNone || reason == DropReason::kTooLate) bump(counter);
+  if (reason != DropReason::kNone) return count_unheard(what, reason);
+  await(what.out, what.arrived.at);
+  return reason;
+}
+
+DropReason OwnPackets::count_unheard(const Remade& what, DropReason reason) noexcept {
+  const Instant now = what.arrived.at;
   switch (reason) {
-    case DropReason::kNone:
-      break;
     case DropReason::kTooLate:
-      bump(counter);
+      // The packet is lost, and the party hears its sender all the same.
       context_.drop_leaving(what.out, reason, now);
       return DropReason::kNone;
     case DropReason::kMediaOverload:
@@ -313,13 +334,35 @@ DropReason OwnPackets::conclude(const Remade& what, DropReason reason) noexcept 
       context_.drop_unheard(what.from, what.out, reason, now);
       return reason;
   }
-  bump(counter);
-  await(what.out, now);
-  return reason;
+}
+
+std::optional<Passage> OwnPackets::pass(const Remade& what) noexcept {
+  Output* output = what.out.output_for(what.sink.to);
+  if (output == nullptr || !output->makes_media()) return std::nullopt;
+  const SourcePacket packet = source_packet(what, *what.arrived.rtp);
+  if (!output->can_pass(packet)) return std::nullopt;
+  const Instant now = what.arrived.at;
+  Passage passage;
+  if (output->is_passing() && !output->goes_on_passing(packet)) {
+    // The other source may be in the kernel, so what it has sent there is read first.
+    if (offloader_.feeds(what.out)) (void)had_memory([&] { offloader_.withdraw_all(what.out); });
+    const auto last = what.out.state.streams().last_sent(what.sink.to);
+    if (output->keeps_floor(packet, last ? last->at : Instant{}, now))
+      passage.refusal = DropReason::kOtherSpeaks;
+    else
+      stop_passing(what.out, what.sink.to, *output);
+  }
+  if (passage.refusal == DropReason::kNone) {
+    FromOutput sender(*this, what.out, what.hop, what.sink.to, now, what.sink.renumbering.get());
+    passage = output->pass(packet, now, sender);
+  }
+  if (passage.refusal != DropReason::kNone) (void)count_unheard(what, passage.refusal);
+  return passage;
 }
 
 DropReason OwnPackets::prepare(const Remade& what, Output*& output) noexcept {
   output = what.out.output_for(what.sink.to);
+  if (output != nullptr) stop_passing(what.out, what.sink.to, *output);
   const bool needs_stage = what.sink.conversion != nullptr && (output == nullptr || !output->has_stage());
   const bool is_new = output == nullptr || !output->makes_media();
   if (!is_new && !needs_stage) return DropReason::kNone;
@@ -357,6 +400,7 @@ void OwnPackets::end_stage(Output& output) noexcept {
 
 void OwnPackets::end_stages(TransportEntry& entry) noexcept {
   for (TransportEntry::MediaOutput& each : entry.outputs) end_stage(each.output);
+  entry.listeners.clear();
 }
 
 std::size_t OwnPackets::collect_made(Instant now) noexcept {
@@ -379,6 +423,7 @@ void OwnPackets::place_collected(const StageOwner& owner, const Place& place) no
 }
 
 void OwnPackets::take(const StageOwner& owner, const MadePacket& packet) noexcept {
+  if (listeners_.take(owner, packet, collected_at_)) return;
   place_collected(owner, [&](Output& output, OutputSender& sender) {
     return output.place_made(packet, collected_at_, sender);
   });
@@ -393,6 +438,7 @@ void OwnPackets::take_datagram(const StageOwner& owner, Bytes datagram) noexcept
 void OwnPackets::drive(TransportEntry& entry, Instant now) noexcept {
   // Its prompt was stopped meanwhile.
   if (!next_due(entry)) return;
+  listeners_.drive(entry, now);
   const auto hop = entry.state.next_hop(Component::kRtp, now);
   bool has_ended = false;
   for (auto& [media, output] : entry.outputs) {
@@ -413,7 +459,7 @@ void OwnPackets::await(TransportEntry& entry, Instant now) noexcept {
 }
 
 std::optional<Instant> OwnPackets::next_due(const TransportEntry& entry) noexcept {
-  std::optional<Instant> first;
+  std::optional<Instant> first = ToneListeners::due(entry);
   for (const TransportEntry::MediaOutput& each : entry.outputs) {
     const auto due = each.output.due();
     if (due && (!first || *due < *first)) first = due;

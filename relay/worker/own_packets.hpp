@@ -7,6 +7,7 @@
 #include "relay/worker/deadlines.hpp"
 #include "relay/worker/offloader.hpp"
 #include "relay/worker/send_batch.hpp"
+#include "relay/worker/tone_listeners.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -17,7 +18,11 @@ namespace ferry {
 class OwnPackets final : private MadeElsewhere {
  public:
   OwnPackets(WorkerContext& context, Deadlines& deadlines, SendBatch& sends, Offloader& offloader)
-      : context_(context), deadlines_(deadlines), sends_(sends), offloader_(offloader) {}
+      : context_(context),
+        deadlines_(deadlines),
+        sends_(sends),
+        offloader_(offloader),
+        listeners_(context) {}
 
   /// Plays a prompt to the party of `entry`, in place of one that is being played. Throws std::bad_alloc.
   void start_prompt(TransportEntry& entry, StartPrompt& command);
@@ -53,6 +58,16 @@ class OwnPackets final : private MadeElsewhere {
   /// Where the conversion is that of a fax, a datagram of T.38 becomes sound. Returns why the party does not
   /// hear the sender; kNone also if the packet alone was lost.
   DropReason remake(const Remade& what) noexcept;
+  /// Lets a packet that needs no more than other numbers go on in the receiver's stream, which has something
+  /// of the relay's own in it. Nothing: it has to be made anew (`remake`). With a reason, the packet is
+  /// counted and ends here.
+  [[nodiscard]] std::optional<Passage> pass(const Remade& what) noexcept;
+  /// Lets the source at this index of `entry` be heard by who listens for its digits, if anybody does.
+  void listen(TransportEntry& entry, std::size_t source, const ReceivedPacket& packet,
+              bool is_event) noexcept {
+    listeners_.hear(entry, source, packet, is_event);
+    await(entry, packet.at);
+  }
   /// Sends what stages have made elsewhere, and returns the number of packets. The worker has stages.
   std::size_t collect_made(Instant now) noexcept;
   /// Ends the stages of `entry`, which is about to leave this worker. The streams go on where it goes: the
@@ -85,6 +100,11 @@ class OwnPackets final : private MadeElsewhere {
   [[nodiscard]] DropReason begin_stage(const Remade& what, Output& output);
   /// Takes the stage of an output away, if there is one.
   void end_stage(Output& output) noexcept;
+  /// Ends the passing on of packets to a media of `out`, in the kernel, too: what follows goes on behind
+  /// them.
+  void stop_passing(TransportEntry& out, MediaId media, Output& output) noexcept;
+  /// Counts a packet that the receiver does not hear. Returns what `remake` does.
+  DropReason count_unheard(const Remade& what, DropReason reason) noexcept;
   /// The media that a command is about: `wanted`, or the first one if that is nothing. Nothing if the
   /// transport does not carry it.
   [[nodiscard]] static std::optional<MediaId> media_of(const TransportEntry& entry,
@@ -108,6 +128,7 @@ class OwnPackets final : private MadeElsewhere {
   Deadlines& deadlines_;
   SendBatch& sends_;
   Offloader& offloader_;
+  ToneListeners listeners_;
 };
 
 /// Adds to the figures of a transport what its output has counted.

@@ -6,6 +6,7 @@
 #include "relay/core/latch/early_media.hpp"
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/output/output.hpp"
+#include "relay/core/output/stage.hpp"
 #include "relay/core/tap.hpp"
 #include "relay/io/packet_buffer.hpp"
 #include "relay/worker/shared_binding.hpp"
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <forward_list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace ferry {
@@ -30,6 +32,8 @@ struct Offloaded {
   struct Receiver {
     TransportId via;
     MediaId to;
+    /// The numbers by which it gets the packets; nothing: those that they came by.
+    std::optional<StreamShift> shift{};
     bool operator==(const Receiver&) const = default;
   };
   /// The receivers, in the order of the flow's sinks.
@@ -40,6 +44,16 @@ struct Offloaded {
   std::size_t place = 0;
   /// Number of the offloader's turn that read it last.
   std::uint64_t turn = 0;
+};
+
+/// Who listens to the speech of one media for digits (`ToneListeners`).
+struct ToneListener {
+  MediaId media;
+  std::uint64_t serial = 0;
+  /// Never null.
+  std::unique_ptr<OutputStage> stage;
+  /// When the newest event packet of the media came; unset: none did.
+  Instant event_at{};
 };
 
 /// Most local addresses of one transport: the cookie of a port (`PortTable`) has three bits for them.
@@ -113,6 +127,9 @@ struct TransportEntry {
   /// One for each media for which the relay has ever made anything. Most transports have none, and an empty
   /// list takes one pointer.
   std::forward_list<MediaOutput> outputs;
+
+  /// One for each media that is listened to. Few transports have any.
+  std::forward_list<ToneListener> listeners;
 
   /// The output of a media; null if the relay has never made anything for it.
   [[nodiscard]] Output* output_for(MediaId media) noexcept {

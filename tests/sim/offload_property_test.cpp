@@ -5,7 +5,7 @@
 // How it works: a `Play` is one call of A and B on a relay of its own. A seed draws what happens in it: bad
 // links before the relay, packets of types that nobody negotiated, of strangers and of other ports of the
 // party, new SSRCs, jumps, pauses, DTMF and RTCP, re-INVITEs with hold, other codecs or another port,
-// commands that block and silence, prompts, taps, moves to a worker without a kernel, and moments of reading.
+// commands that block and silence, prompts, digits of the relay, taps, moves to a worker without a kernel, and moments of reading.
 // No draw asks the relay. The same seed is played twice, once with the model of the kernel (tests/support)
 // and once without, and the two are compared reading by reading. `figures_of` puts all of a reading into
 // JSON, so that a failure shows what differs, and nothing else.
@@ -485,7 +485,7 @@ class Play {
 
   void happen() {
     Party& party = parties_[random_.below(2)];
-    switch (random_.below(24)) {
+    switch (random_.below(25)) {
       case 0:
       case 1:
         party.access->up.set(random_.chance(0.4) ? Trouble{} : draw_trouble(random_));
@@ -551,6 +551,8 @@ class Play {
         EXPECT_TRUE(world_->manager().move_call("c", other));
         return;
       }
+      case 23:
+        return send_digit(party);
       default: {  // no RTP
         Packet broken = packet_of(party, 8, 8);
         broken[0] |= std::byte{0x2f};
@@ -584,6 +586,36 @@ class Play {
       else
         plane.post(worker, StartPrompt{ports.transport, order, {Ssrc{0x5000}, SeqNo{7}, 0}}, true);
     });
+    plane.fence();
+  }
+  /// A digit, or a prompt in the party's own stream: what follows has other numbers.
+  void send_digit(const Party& party) {
+    MediaPlane& plane = world_->manager().plane();
+    const std::size_t worker = world_->manager().find("c")->worker;
+    const bool is_digit = random_.chance(0.8);
+    const Duration length = 40ms + random_.up_to(300ms);
+    note("{} of {} ms for {}", is_digit ? "a digit" : "a prompt in its stream", length / 1ms, party.tag);
+    PromptOrder order;
+    order.prompt = whole_prompt({}, std::vector<std::byte>(160, std::byte{0x33}), 160);
+    order.type = PayloadType{8};
+    order.rounds = 1 + length / 20ms;
+    for (const auto& leg : world_->manager().find("c")->legs) {
+      if (leg->tag != std::string(1, party.tag)) continue;
+      for (const auto& media : leg->medias) {
+        for (const LocalPorts& ports : media->via->ports) {
+          const FirstNumbers numbers{Ssrc{0x6000}, SeqNo{77}, 0};
+          if (is_digit)
+            plane.post(worker,
+                       SendDigit{ports.transport,
+                                 {.event = 5, .length = length, .type = PayloadType{101}},
+                                 numbers,
+                                 media->id},
+                       true);
+          else
+            plane.post(worker, StartPrompt{ports.transport, order, numbers, media->id, true}, true);
+        }
+      }
+    }
     plane.fence();
   }
   void listen() {

@@ -133,6 +133,7 @@ class KernelModel final : public FlowOffload {
                   packet.begin() + static_cast<std::ptrdiff_t>(rtp->header_size + rtp->payload.size()),
                   static_cast<std::byte>(payload->silence));
       }
+      if (sink.shift) shift_numbers(*sink.shift, packet);
       ++forwarded_;
       network_.send_from_relay({sink.local, sink.peer, std::move(packet)});
     }

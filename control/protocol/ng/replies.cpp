@@ -64,6 +64,12 @@ Dict reply_of(MessageTaken taken) {
   return reply;
 }
 
+Dict reply_of(DigitRulesSet set) {
+  Dict reply;
+  add_warnings(reply, set.warnings);
+  return reply;
+}
+
 Dict reply_of(PartyMade made) {
   Dict reply;
   reply.set("call-id", std::move(made.call_id));

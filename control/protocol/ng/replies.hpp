@@ -12,6 +12,8 @@ namespace ferry::ng {
 
 /// The reply to `offer` and `answer`; empty for a fragment.
 [[nodiscard]] Dict reply_of(MessageTaken taken);
+/// The reply to `block DTMF` and `unblock DTMF`.
+[[nodiscard]] Dict reply_of(DigitRulesSet set);
 /// The reply to `publish` and `create`.
 [[nodiscard]] Dict reply_of(PartyMade made);
 /// The reply to `subscribe request`.

@@ -99,4 +99,90 @@ std::optional<std::uint8_t> digit_of(const Value& value) {
   return static_cast<std::uint8_t>(*number);
 }
 
+namespace {
+
+/// Most pitches of a tone, and those that can be heard, Hz.
+constexpr std::size_t kMostPitches = 8;
+constexpr std::int64_t kLowest = 20;
+constexpr std::int64_t kHighest = 3800;
+
+void cannot_read(Request& request, std::string_view key, std::string_view value) {
+  request.guard.unreadable.push_back(std::string(key) + "=" + std::string(value));
+}
+
+}  // namespace
+
+void cover_word(Request& request, std::optional<DigitCover>& cover, const Value& value) {
+  static constexpr std::array<std::pair<std::string_view, DigitCover>, 8> kModes = {
+      {{"drop", DigitCover::kDrop},
+       {"silence", DigitCover::kSilence},
+       {"tone", DigitCover::kTone},
+       {"random", DigitCover::kRandomDigit},
+       {"zero", DigitCover::kZero},
+       {"dtmf", DigitCover::kDigit},
+       {"off", DigitCover::kNone},
+       {"no", DigitCover::kNone}}};
+  const std::string name = value.string() != nullptr ? normalise(*value.string()) : std::string();
+  for (const auto& [word, meaning] : kModes) {
+    if (name == word) cover = meaning;
+    if (name == word) return;
+  }
+  cannot_read(request, "DTMF-security", name);
+}
+
+void code_digits(Request& request, std::string& code, const Value& value) {
+  std::string text;
+  if (const auto* string = value.string())
+    text = *string;
+  else if (const auto number = value.as_integer(true))
+    text = std::to_string(*number);
+  std::ranges::transform(text, text.begin(), [](char c) {
+    return c >= 'a' && c <= 'd' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  const bool is_code = text.find_first_not_of("0123456789*#ABCD") == std::string::npos;
+  // The digits of a code are as secret as what it guards, so they are not told again.
+  if (is_code && text.size() <= kMostCodeDigits)
+    code = text;
+  else
+    cannot_read(request, "trigger", "...");
+}
+
+void pitches(Request& request, const Value& value) {
+  std::vector<std::uint16_t>& all = request.guard.frequencies_hz;
+  const auto add = [&](std::optional<std::int64_t> hertz, std::string_view text) {
+    if (hertz && *hertz >= kLowest && *hertz <= kHighest && all.size() < kMostPitches)
+      all.push_back(static_cast<std::uint16_t>(*hertz));
+    else
+      cannot_read(request, "frequency", text);
+  };
+  all.clear();
+  const auto add_text = [&](std::string_view text) {
+    while (!text.empty()) {
+      const auto comma = std::min(text.find(','), text.size());
+      const std::string one(text.substr(0, comma));
+      text.remove_prefix(std::min(comma + 1, text.size()));
+      if (!one.empty()) add(Value(one).as_integer(true), one);
+    }
+  };
+  const auto add_one = [&](const Value& one) {
+    if (const auto* text = one.string())
+      add_text(*text);
+    else
+      add(one.as_integer(true), "...");
+  };
+  if (const auto* list = value.list()) {
+    for (const Value& each : *list) add_one(each);
+  } else {
+    add_one(value);
+  }
+}
+
+void natural(Request& request, std::optional<std::int64_t>& number, std::string_view key, const Value& value) {
+  const auto read = value.as_integer(true);
+  if (read && *read >= 0)
+    number = *read;
+  else
+    cannot_read(request, key, value.string() != nullptr ? *value.string() : std::string());
+}
+
 }  // namespace ferry::ng::words

@@ -18,6 +18,14 @@ void sound_number(std::optional<SoundName>& sound, const Value& value);
 void sound_tone(std::optional<SoundName>& sound, const Value& value);
 /// The dictionary `moh`.
 void hold_music(Request& request, const Value& value);
+/// Reads a mode of `DTMF-security` into `cover`.
+void cover_word(Request& request, std::optional<DigitCover>& cover, const Value& value);
+/// Reads digits of a trigger into `code`.
+void code_digits(Request& request, std::string& code, const Value& value);
+/// Reads pitches of a tone in Hz: a number, a list of them, or numbers with commas between them.
+void pitches(Request& request, const Value& value);
+/// Reads a number that is not negative into `number`.
+void natural(Request& request, std::optional<std::int64_t>& number, std::string_view key, const Value& value);
 /// A DTMF digit: 0 to 15, or one of `0` to `9`, `*`, `#`, `A` to `D`. Nothing for anything else.
 [[nodiscard]] std::optional<std::uint8_t> digit_of(const Value& value);
 

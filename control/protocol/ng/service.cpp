@@ -12,6 +12,7 @@
 #include "control/protocol/ng/service.hpp"
 
 #include "control/command/conference.hpp"
+#include "control/command/digit_control.hpp"
 #include "control/command/media_control.hpp"
 #include "control/command/playback_control.hpp"
 #include "control/command/recordings.hpp"
@@ -152,8 +153,8 @@ constexpr std::array<CommandRow, NgService::kCommands> kCommandRows = {{
     {"pause recording", "pauserec", record<&Recordings::pause>},
     {"start forwarding", "startfwd", start_forwarding},
     {"stop forwarding", "stopfwd", run<MediaControl, &MediaControl::stop_forwarding>},
-    {"block DTMF", "blkdtmf", mark<MediaMark::kBlockEvents, true>},
-    {"unblock DTMF", "unblkdtmf", mark<MediaMark::kBlockEvents, false>},
+    {"block DTMF", "blkdtmf", run<DigitControl, &DigitControl::block>},
+    {"unblock DTMF", "unblkdtmf", run<DigitControl, &DigitControl::unblock>},
     {"block media", "blkmedia", mark<MediaMark::kBlock, true>},
     {"unblock media", "unblkmedia", mark<MediaMark::kBlock, false>},
     {"play media", "playmedia", run<PlaybackControl, &PlaybackControl::play_media>},

@@ -33,9 +33,10 @@ static __always_inline int is_partial(const struct ferry_plan *p, const struct f
 }
 
 /* The checksum of a datagram whose checksum is whole, for its new addresses and ports (RFC 1624: HC' = ~(~HC + ~m +
- * m')). Zero means "no checksum", so it is sent as 0xffff (RFC 768). */
-static __always_inline __u16 new_checksum(const struct frame *f, const struct route *route) {
-  const __u16 check = (__u16)~fold((__u64)(__u16)~f->checksum + route->address_change + (__u16)~f->from_port_be +
+ * m')). `change` is the sum of ~m + m' for everything else that changes. Zero means "no checksum", so it is sent as
+ * 0xffff (RFC 768). */
+static __always_inline __u16 new_checksum(const struct frame *f, const struct route *route, __u64 change) {
+  const __u16 check = (__u16)~fold(change + (__u16)~f->checksum + route->address_change + (__u16)~f->from_port_be +
                                    (__u16)~f->key.port_be + route->local_port_be + route->peer_port_be);
   return check == 0 ? 0xffff : check;
 }

@@ -14,6 +14,7 @@
 #include "relay/bpf/program/rewrite.h"
 #include "relay/bpf/program/rtp.h"
 #include "relay/bpf/program/sample.h"
+#include "relay/bpf/program/shift.h"
 #include "relay/bpf/program/silence.h"
 #include "relay/bpf/program/types.h"
 
@@ -77,7 +78,7 @@ static __always_inline int send_plain(struct __sk_buff *skb, const struct frame 
                                       const struct ferry_hop *hop) {
   /* A sum that the driver made of the whole frame (CHECKSUM_COMPLETE) has to follow the change. */
   bpf_csum_update(skb, (__u16)~route->address_change);
-  if (!write_headers((void *)(long)skb->data, (void *)(long)skb->data_end, f, route, hop, new_checksum(f, route)))
+  if (!write_headers((void *)(long)skb->data, (void *)(long)skb->data_end, f, route, hop, checksum_for(f, route)))
     return TC_ACT_SHOT;
   add_one(FERRY_SENT_TC);
   return bpf_redirect(hop->ifindex, 0);
@@ -105,6 +106,16 @@ static __always_inline void take_other(struct ends *next, const struct ferry_sin
   next->is_ipv6 = !is_mapped_ipv4(next->addresses.local);
 }
 
+/* Offset of the UDP header in a frame with these ends. */
+static __always_inline __u32 udp_of(const struct ends *ends) {
+  return sizeof(struct ethhdr) + (ends->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+}
+
+/* Sets `now` to the numbers that a frame has come with. */
+static __always_inline void take_numbers(struct numbers *now, const struct frame *f) {
+  __builtin_memcpy(now->words, f->rtp, sizeof now->words);
+}
+
 /* Sends a frame to its only receiver through the helpers of the kernel. */
 static __always_inline int send_rewritten(struct __sk_buff *skb, const struct frame *f, const struct route *route,
                                           const struct ferry_hop *hop) {
@@ -114,6 +125,11 @@ static __always_inline int send_rewritten(struct __sk_buff *skb, const struct fr
   take_first(&next, route);
   if (!rewrite(skb, &now, &next, route->tos, f->udp_size, f->checksum != 0, route->address_change, hop))
     return TC_ACT_SHOT;
+  if (route->flags & FERRY_SHIFTED) {
+    struct numbers came;
+    take_numbers(&came, f);
+    renumber(skb, udp_of(&now), &came, &route->numbers, f->checksum != 0);
+  }
   add_one(FERRY_SENT_TC);
   return bpf_redirect(hop->ifindex, 0);
 }
@@ -135,6 +151,8 @@ static __always_inline int send_to_each(struct __sk_buff *skb, const struct fram
   struct ends now = {};
   struct ends next = {};
   take_ends(&now, f);
+  struct numbers numbers;
+  take_numbers(&numbers, f);
   int is_silent = 0;
   __u16 last_change = 0;
   for (__u32 i = 0; i < FERRY_SINKS; ++i) {
@@ -161,6 +179,8 @@ static __always_inline int send_to_each(struct __sk_buff *skb, const struct fram
     const __u16 change = fold((__u64)change_now + (__u16)~last_change);
     last_change = change_now;
     if (!rewrite(skb, &now, &next, tos, f->udp_size, f->checksum != 0, change, hop)) return TC_ACT_SHOT;
+    if (route->flags & FERRY_SHIFTED)
+      renumber(skb, udp_of(&now), &numbers, i == 0 ? &route->numbers : &others->numbers[i], f->checksum != 0);
     add_one(FERRY_SENT_TC);
     /* The last receiver gets the frame itself, those before it get clones. */
     if (i + 1 >= route->sink_count) return bpf_redirect(hop->ifindex, 0);

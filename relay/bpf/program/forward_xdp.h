@@ -12,6 +12,7 @@
 #include "relay/bpf/program/rewrite.h"
 #include "relay/bpf/program/rtp.h"
 #include "relay/bpf/program/sample.h"
+#include "relay/bpf/program/shift.h"
 #include "relay/bpf/program/types.h"
 
 #include <bpf/bpf_helpers.h>
@@ -53,7 +54,7 @@ static __always_inline int forward_xdp(struct xdp_md *ctx, enum stage stage) {
 
   /* A frame without a checksum stays without one, which IPv4 allows (RFC 768). A partial one is dropped as well:
    * only the kernel could complete it. */
-  const __u16 check = f.checksum != 0 && !route.partial ? new_checksum(&f, &route) : 0;
+  const __u16 check = f.checksum != 0 && !route.partial ? checksum_for(&f, &route) : 0;
   const int grows = (int)sizeof(struct ipv6hdr) - (int)sizeof(struct iphdr);
   /* An IPv6 header is 20 octets longer. The Ethernet header is written anew in front of it. */
   if (!f.is_ipv6 && route.is_ipv6 && bpf_xdp_adjust_head(ctx, -grows) != 0) return XDP_DROP;

@@ -9,6 +9,7 @@
 #include "relay/bpf/program/counters.h"
 #include "relay/bpf/program/latch.h"
 #include "relay/bpf/program/limit.h"
+#include "relay/bpf/program/shift.h"
 #include "relay/bpf/program/types.h"
 
 #include <bpf/bpf_helpers.h>
@@ -101,8 +102,10 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
           route->tos = p->sink.tos;
           route->address_change = p->sink.address_change;
           route->partial = is_partial(p, f);
+          if (flags & FERRY_SHIFTED) shift_header(&route->numbers, &flow->more.shifts[0], f, rtp);
           if (is_tc && others && (flags & FERRY_TC_ONLY)) {
             __builtin_memcpy(others->sinks, flow->more.sinks, sizeof others->sinks);
+            if (flags & FERRY_SHIFTED) shift_each(others->numbers, flow, f, rtp);
             route->silence = kind->silence;
             route->silenced = p->sink.silenced;
           }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "relay/bpf/program/checksum.h"
+#include "relay/bpf/program/shift.h"
 #include "relay/bpf/program/types.h"
 
 #include <bpf/bpf_endian.h>
@@ -67,6 +68,7 @@ static __always_inline int write_headers(void *data, void *data_end, const struc
     write_ipv4(ip, &route->ends, route->tos, f->udp_size, f->is_ipv6);
     eth->h_proto = bpf_htons(ETH_P_IP);
   }
+  if ((route->flags & FERRY_SHIFTED) && !write_numbers(udp, data_end, &route->numbers)) return 0;
   udp->check = check;
   udp->source = route->local_port_be;
   udp->dest = route->peer_port_be;

@@ -25,11 +25,17 @@ struct budget {
   __u32 punts;
 };
 
+/* The first three words of an RTP header: flags and sequence number, timestamp, SSRC. */
+struct numbers {
+  __be32 words[3];
+};
+
 /* Data that is too big for the stack of 512 octets. One for each CPU. */
 #define SILENCE_CHUNK 64
 #define SILENCE_CHUNKS 24
 struct scratch {
   struct ferry_sink sinks[FERRY_SINKS - 1];
+  struct numbers numbers[FERRY_SINKS];
   __u32 before[SILENCE_CHUNK / 4];
   __u32 after[SILENCE_CHUNK / 4];
 };
@@ -106,6 +112,8 @@ struct route {
   __u8 counted;
   /* The checksum covers the pseudo header alone. */
   __u8 partial;
+  /* What the first receiver gets in place of the same words, with FERRY_SHIFTED in `flags`. */
+  struct numbers numbers;
   /* When the packet came, CLOCK_MONOTONIC in ns. */
   __u64 time;
 };

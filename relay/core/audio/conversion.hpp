@@ -84,6 +84,8 @@ struct DigitGuard {
   std::vector<std::uint16_t> frequencies_hz;
   /// All audio leaves so much later, ms, so that a digit can be covered from its begin on (`delay-buffer`).
   std::uint16_t delay_ms = 0;
+  /// Events leave so much later than that, ms (`DTMF-delay`).
+  std::uint16_t events_delay_ms = 0;
   bool operator==(const DigitGuard&) const = default;
 };
 
@@ -104,6 +106,8 @@ struct AudioConversion {
   /// True: the receiver has telephone-event and the source has not, so tones in the source's speech become
   /// events.
   bool detects_tones = false;
+  /// True: nothing is made; the digits in the source's speech are found, and told to the worker.
+  bool only_listens = false;
   /// Longest time that a packet may wait for earlier ones, ms; 0: what comes too early is not waited for.
   std::uint16_t most_delay_ms = 80;
   /// True: all sources of the receiver are heard at a time. False: one at a time.

@@ -153,8 +153,8 @@ inline DropReason refuses(const Sink& sink, const PayloadEntry* payload, bool is
 
 /// In-band DTMF that the relay listens for without changing the audio (NG flag `detect-DTMF`).
 struct ToneListening {
-  /// The codecs of the source.
-  std::vector<AudioInput> inputs;
+  /// What the source may send; it `only_listens`.
+  AudioConversion heard;
   bool operator==(const ToneListening&) const = default;
 };
 

@@ -302,12 +302,12 @@ void Streams::forget_reports() noexcept {
 }
 
 void Streams::on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source) {
-  SentStream* stream = egress_of(source, what.stream->ssrc);
+  SentStream* stream = egress_of(source, what.left_under());
   if (stream == nullptr) return;
   stream->count(what);
   // The kernel tells no header lengths, and its newest packet stands for all of them.
   if (keeper_ && what.advanced)
-    stream->follow(what.stream->last_timestamp, kRtpFixedHeaderSize, what.stream->clock_rate_hz,
+    stream->follow(what.as_left(what.stream->last_timestamp), kRtpFixedHeaderSize, what.stream->clock_rate_hz,
                    what.stream->last_packet);
 }
 

@@ -5,11 +5,13 @@
 #include "relay/base/types.hpp"
 #include "relay/core/forward/plan.hpp"
 #include "relay/core/limit/token_bucket.hpp"
+#include "relay/core/rtp/stream_shift.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
 
 #include <bitset>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,6 +27,8 @@ struct OffloadSink {
   std::uint8_t tos = 0;
   /// True if the payload is overwritten with its codec's silence.
   bool silenced = false;
+  /// The numbers by which packets leave; nothing: they keep their own.
+  std::optional<StreamShift> shift{};
 
   bool operator==(const OffloadSink&) const = default;
 };
@@ -34,7 +38,7 @@ struct OffloadSink {
 enum class Sampling : std::uint8_t { kNone, kSparse, kHeaders, kWhole };
 
 /// One direction of a locked plain stream. RTP that arrives at `local` from `peer` leaves for `sinks` as it
-/// came. Everything else that arrives at `local` is punted, that is, left to the sockets, except where a
+/// came, or by other numbers. Everything else that arrives at `local` is punted, that is, left to the sockets, except where a
 /// member says otherwise. Plain values; `local` names the flow.
 struct OffloadFlow {
   /// Our address and port that the stream arrives at.

@@ -59,6 +59,11 @@ std::size_t PacketChanges::apply(MutableBytes packet) const noexcept {
   return size;
 }
 
+void write_passage(const Passage& passage, MutableBytes rtp) noexcept {
+  shift_numbers(passage.shift, rtp);
+  if (passage.marker) rtp[1] |= std::byte{0x80};
+}
+
 std::size_t replace_full_intra(FullIntra policy, MutableBytes compound) noexcept {
   if (policy == FullIntra::kPass || !has_full_intra(compound)) return compound.size();
   return replace_full_intra(compound, policy == FullIntra::kAsPictureLoss ? InsteadOfFullIntra::kPictureLoss

@@ -29,16 +29,27 @@ constexpr std::size_t kLongestWithMid = 1472;
   return sink.ptime_ms != 0 || sink.conversion != nullptr;
 }
 
-/// True if media of the stream `ssrc` for this sink leaves as it came, but for payloads that are overwritten
-/// with a fixed silence, which the kernel can do, too.
+/// How a stream leaves for a sink, as far as the kernel can do that.
+struct PlainPassing {
+  /// False: its packets have to be made, or looked at one by one.
+  bool is_plain = false;
+  /// The numbers by which they leave; null: they keep their own. Borrowed from the output.
+  const StreamShift* shift = nullptr;
+};
+/// Says whether media of the stream `ssrc` of `source` leaves for this sink as it came, but for payloads that
+/// are overwritten with a fixed silence, and for numbers that are shifted: the kernel can do both.
 ///
 /// `output`    that of the receiver; null: it makes nothing. A prompt does not count: it ends soon, and the
 ///             receiver is left out meanwhile.
 /// `receiver`  has the streams that leave for the receiver.
-[[nodiscard]] inline bool is_plain(const Sink& sink, const Output* output, const Streams& receiver,
-                                   Ssrc ssrc) noexcept {
-  return !is_remade(sink) && !sink.renumbering && !sink.extensions.rewrites() &&
-         (output == nullptr || !output->makes_media()) && !writes_mid(sink, receiver, ssrc);
+[[nodiscard]] inline PlainPassing plain_passing(const Sink& sink, const Output* output,
+                                                const Streams& receiver, MediaId source,
+                                                Ssrc ssrc) noexcept {
+  if (is_remade(sink) || sink.renumbering || sink.extensions.rewrites()) return {};
+  const bool is_shifted = output != nullptr && output->makes_media();
+  const StreamShift* shift = is_shifted ? output->settled_shift(source.value, ssrc) : nullptr;
+  if (is_shifted && shift == nullptr) return {};
+  return {!writes_mid(sink, receiver, shift != nullptr ? shift->ssrc : ssrc), shift};
 }
 
 /// The changes that one packet needs on its way to one sink. They put silence in place of the payload, give
@@ -71,6 +82,9 @@ class PacketChanges {
   bool cuts_ = false;
   bool replaces_ = false;
 };
+
+/// Writes the numbers by which an RTP packet goes on in the relay's stream. `rtp` holds at least a header.
+void write_passage(const Passage& passage, MutableBytes rtp) noexcept;
 
 /// Replaces the full intra requests of a valid compound as the plan of its receiver says. Returns the new
 /// size; 0 if nothing is left.

@@ -5,12 +5,17 @@
 // prompt or a stage. If another maker takes over, the stream goes on by the time that has passed, with the
 // marker set.
 //
+// A source whose packets need other numbers and nothing else is passed on: the timeline gives the first of
+// them its place, and the others follow by the same distance. So they may leave through the kernel, which the
+// output does not see. Before it places anything else, `stop_passing` has to put the timeline behind them.
+//
 // Trap: a DTMF event has one time stamp for all its packets, that of its begin. What comes behind it is
 // measured from there (`last_`), not from the event's last packet.
 #include "relay/core/output/output.hpp"
 
 #include "relay/base/memory.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace ferry {
@@ -105,19 +110,27 @@ void Output::note_own(Maker maker, Instant now) noexcept {
 }
 
 DropReason Output::on_packet(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept {
-  const RtpView& rtp = packet.rtp;
   if (hears_nobody()) return DropReason::kPromptPlaying;
   if (packet.conversion) return through_stage(packet, now, sender);
-  const bool is_first = spoke_at_ == Instant{};
-  // One timeline has room for one source at a time.
-  const bool is_another = !is_first && packet.from != speaker_;
-  if (is_another && now - spoke_at_ < kFloor) return DropReason::kOtherSpeaks;
-  if (is_another) is_senders_ = false;
+  if (is_interrupting(packet, now)) return DropReason::kOtherSpeaks;
   ++media_in_;
-  if (packet.clock_rate_hz != 0) clock_rate_hz_ = packet.clock_rate_hz;
+  take_up(packet, now, sender);
   const auto emit = [&](const Repacketizer::Made& made) { place(made, now, sender); };
+  if (!repacketizer_->take(packet.rtp, packet.ptime_ms, emit)) return DropReason::kTooLate;
+  speaker_ = packet.from;
+  spoke_at_ = now;
+  is_staged_ = false;
+  return DropReason::kNone;
+}
+
+void Output::take_up(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept {
+  const RtpView& rtp = packet.rtp;
+  const bool is_another = spoke_at_ != Instant{} && packet.from != speaker_;
+  if (is_another) is_senders_ = false;
+  if (packet.clock_rate_hz != 0) clock_rate_hz_ = packet.clock_rate_hz;
   if (!timeline_ || (is_senders_ && timeline_->ssrc() != rtp.ssrc)) {
     // The stream of a sender that has nothing of the relay's own in it begins anew with its sender.
+    const auto emit = [&](const Repacketizer::Made& made) { place(made, now, sender); };
     repacketizer_->flush(emit);
     timeline_.emplace(rtp.ssrc, rtp.sequence, rtp.timestamp);
     has_senders_ssrc_ = is_senders_ = true;
@@ -130,11 +143,49 @@ DropReason Output::on_packet(const SourcePacket& packet, Instant now, OutputSend
     repacketizer_->discard();
   }
   last_maker_ = Maker::kMedia;
-  if (!repacketizer_->take(rtp, packet.ptime_ms, emit)) return DropReason::kTooLate;
-  speaker_ = packet.from;
+}
+
+bool Output::keeps_floor(const SourcePacket& packet, Instant last, Instant now) noexcept {
+  spoke_at_ = std::max(spoke_at_, last);
+  if (!passing_ || !is_interrupting(packet, now)) return false;
+  passing_->unsettle();
+  return true;
+}
+
+Passage Output::pass(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept {
+  const RtpView& rtp = packet.rtp;
+  if (is_interrupting(packet, now)) return {DropReason::kOtherSpeaks, {}, false};
+  bool marker = false;
+  if (!passing_) {
+    take_up(packet, now, sender);
+    const auto emit = [&](const Repacketizer::Made& made) { place(made, now, sender); };
+    repacketizer_->flush(emit);
+    repacketizer_->restart();
+    const TimelinePosition at =
+        timeline_->follow(rtp.ssrc, rtp.timestamp, rtp.marker, elapsed(now, clock_rate_hz_));
+    last_ = now;
+    marker = at.marker;
+    const StreamShift shift{at.ssrc, static_cast<std::uint16_t>(at.sequence.value - rtp.sequence.value),
+                            at.timestamp - rtp.timestamp};
+    passing_.emplace(rtp.ssrc, rtp.sequence, shift);
+    speaker_ = packet.from;
+    is_staged_ = false;
+  }
+  if (packet.clock_rate_hz != 0) clock_rate_hz_ = packet.clock_rate_hz;
+  if (!passing_->take(rtp.sequence)) return {DropReason::kTooLate, {}, false};
   spoke_at_ = now;
-  is_staged_ = false;
-  return DropReason::kNone;
+  return {DropReason::kNone, passing_->shift(), marker};
+}
+
+void Output::stop_passing(Ssrc ssrc, SeqNo sequence, std::uint32_t timestamp, Instant at) noexcept {
+  if (!passing_) return;
+  // A stream of another SSRC is not this one: nothing of this one has left.
+  if (ssrc == passing_->shift().ssrc) {
+    timeline_ = OutputTimeline::behind(ssrc, sequence, timestamp);
+    last_ = at;
+  }
+  spoke_at_ = std::max(spoke_at_, last_);
+  passing_.reset();
 }
 
 DropReason Output::give_floor(std::uint64_t from, Instant now) noexcept {

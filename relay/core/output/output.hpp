@@ -3,6 +3,7 @@
 
 #include "relay/core/forward/drop_reason.hpp"
 #include "relay/core/output/digit.hpp"
+#include "relay/core/output/passing.hpp"
 #include "relay/core/output/prompt_player.hpp"
 #include "relay/core/output/repacketizer.hpp"
 #include "relay/core/output/stage.hpp"
@@ -82,6 +83,10 @@ class OutputSender {
 /// packets that leave as they came is a stream of its own beside theirs. Everything else is one stream. It
 /// begins with the numbers of the sender whose packet is the first. It keeps its SSRC from the moment when
 /// the relay puts something of its own into it.
+///
+/// A source that needs nothing but other numbers is passed on (`pass`): its packets leave as they came, by a
+/// constant shift of their numbers, and the output does not see what leaves. Before anything else is put into
+/// the stream, `stop_passing` tells it how far the stream has come.
 class Output {
  public:
   /// A source that has sent nothing for so long gives way to another one.
@@ -141,6 +146,30 @@ class Output {
   /// Lets the stage hear a datagram. Returns as `on_packet` does.
   [[nodiscard]] DropReason on_datagram(const SourceDatagram& packet, Instant now,
                                        OutputSender& sender) noexcept;
+  /// True if `packet` needs no more than other numbers. Call it only if `makes_media`.
+  [[nodiscard]] bool can_pass(const SourcePacket& packet) const noexcept {
+    return !stage_ && !hears_nobody() && packet.conversion == nullptr && packet.ptime_ms == 0;
+  }
+  /// True while packets of a source are passed on.
+  [[nodiscard]] bool is_passing() const noexcept { return passing_.has_value(); }
+  /// True if `packet` goes on with what is passed on. If not, and something is passed on, call `stop_passing`
+  /// before `pass`, unless the packet is another source's that has no floor (`keeps_floor`).
+  [[nodiscard]] bool goes_on_passing(const SourcePacket& packet) const noexcept {
+    return passing_ && packet.from == speaker_ && packet.rtp.ssrc == passing_->input() && !packet.restarts;
+  }
+  /// Another source has sent at `now` while one is passed on, whose last packet left at `last`. True if that
+  /// one is still heard, so that the other one is refused.
+  [[nodiscard]] bool keeps_floor(const SourcePacket& packet, Instant last, Instant now) noexcept;
+  /// Passes on a packet that it `can_pass`. What waits to be joined with it leaves first.
+  [[nodiscard]] Passage pass(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept;
+  /// The packets that were passed on ended with these numbers, at `at`: what follows is placed behind them.
+  void stop_passing(Ssrc ssrc, SeqNo sequence, std::uint32_t timestamp, Instant at) noexcept;
+  /// The numbers by which any further packet of the stream `ssrc` of the source `from` leaves. Null if they
+  /// are not known beforehand.
+  [[nodiscard]] const StreamShift* settled_shift(std::uint64_t from, Ssrc ssrc) const noexcept {
+    const bool is_known = passing_ && passing_->is_settled() && from == speaker_ && !stage_ && !hears_nobody();
+    return is_known && passing_->input() == ssrc ? &passing_->shift() : nullptr;
+  }
   /// Sends a packet that the stage has made somewhere else. Returns kNone, or why the receiver does not hear
   /// it.
   [[nodiscard]] DropReason place_made(const MadePacket& packet, Instant now, OutputSender& sender) noexcept;
@@ -181,6 +210,12 @@ class Output {
   /// Lets the stage hear a packet of a source with a conversion. Returns as `on_packet` does.
   [[nodiscard]] DropReason through_stage(const SourcePacket& packet, Instant now,
                                          OutputSender& sender) noexcept;
+  /// True if the packet is of another source than the one that has the floor at `now`.
+  [[nodiscard]] bool is_interrupting(const SourcePacket& packet, Instant now) const noexcept {
+    return spoke_at_ != Instant{} && packet.from != speaker_ && now - spoke_at_ < kFloor;
+  }
+  /// Readies timeline and repacketizer for a packet of a source that has the floor.
+  void take_up(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept;
   /// Puts a packet of the repacketizer on the timeline and sends it.
   void place(const Repacketizer::Made& made, Instant now, OutputSender& sender) noexcept;
   /// Clock units since the last packet left; 0 if none did.
@@ -204,6 +239,8 @@ class Output {
   bool is_staged_ = false;
   /// Clock rate of the media that was placed last, in Hz.
   std::uint32_t clock_rate_hz_ = 8000;
+  /// The source that is passed on: `timeline_` and `last_` stand still meanwhile. Nothing: none is.
+  std::optional<PassedStream> passing_;
   /// Null: no prompt plays.
   std::unique_ptr<PromptPlayer> prompt_;
   /// Made with the first packet that needs it. It stays, so that sequence numbers go on.

@@ -24,6 +24,8 @@ struct DtmfEvent {
   std::uint32_t duration_ms = 0;
   /// Source of its packets.
   IpAddress source;
+  /// When control was told; unset before.
+  Instant told_at{};
 };
 
 /// Follows the presses of one source.

@@ -43,18 +43,20 @@ void SentStream::count(SeqNo sequence, std::uint32_t timestamp, std::size_t size
 void SentStream::count(const OffloadedTraffic& below) noexcept {
   // The kernel reports sums. They are joined to what was sent before, as if each packet had passed here.
   SsrcCounters& c = counters_;
-  const SeqNo first{static_cast<std::uint16_t>(below.before.value + 1)};
-  const SeqNo newest{static_cast<std::uint16_t>(below.stream->highest_extended)};
+  const SeqNo before = below.as_left(below.before);
+  const SeqNo first{static_cast<std::uint16_t>(before.value + 1)};
+  const SeqNo newest =
+      below.as_left(SeqNo{static_cast<std::uint16_t>(below.stream->highest_extended)});
   // If only late packets left, the newest time stamp is of a packet that came and was not sent (hold).
-  if (c.packets == 0 || below.advanced) c.last_timestamp = below.stream->last_timestamp;
+  if (c.packets == 0 || below.advanced) c.last_timestamp = below.as_left(below.stream->last_timestamp);
   if (c.packets == 0) {
     c.base_extended = c.highest_extended = below.advanced ? first.value : newest.value;
     c.first_packet = below.stream->last_packet;
   } else if (below.advanced) {
     // Packets that came between this stream's last one and the first of these.
-    const int skipped = distance(below.before, SeqNo{static_cast<std::uint16_t>(c.highest_extended)});
+    const int skipped = distance(before, SeqNo{static_cast<std::uint16_t>(c.highest_extended)});
     if (first.value == awaited_ || is_sequence_jump(c.highest_extended, first)) {
-      restart(first.value == awaited_ ? below.before : first);
+      restart(first.value == awaited_ ? before : first);
     } else if (skipped > 0) {  // they came, but were not sent (hold): missing for this party
       c.highest_extended += static_cast<std::uint32_t>(skipped);
       ++c.loss_bursts;

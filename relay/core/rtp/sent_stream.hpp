@@ -4,12 +4,14 @@
 #include "relay/core/evidence/marks.hpp"
 #include "relay/core/evidence/report_history.hpp"
 #include "relay/core/rtp/send_line.hpp"
+#include "relay/core/rtp/stream_shift.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace ferry {
 
@@ -30,6 +32,16 @@ struct OffloadedTraffic {
   std::uint64_t seen = 0;
   /// The received stream after these packets; borrowed for the call.
   const SsrcCounters* stream = nullptr;
+  /// The numbers by which the packets left; nothing: they kept their own. All other members have the numbers
+  /// by which they came.
+  std::optional<StreamShift> shift;
+
+  /// A number, a timestamp and the SSRC as they left.
+  [[nodiscard]] SeqNo as_left(SeqNo arrived) const noexcept { return shift ? shift->of(arrived) : arrived; }
+  [[nodiscard]] std::uint32_t as_left(std::uint32_t arrived) const noexcept {
+    return shift ? shift->of(arrived) : arrived;
+  }
+  [[nodiscard]] Ssrc left_under() const noexcept { return shift ? shift->ssrc : stream->ssrc; }
 };
 
 /// Counts what leaves under one SSRC. Loss here is what the party cannot have received because it never left.

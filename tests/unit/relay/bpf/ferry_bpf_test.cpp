@@ -444,6 +444,89 @@ TEST_P(BpfTest, SeveralReceiversGetACopyEach) {
   EXPECT_EQ(update(several), OffloadAnswer::kRefused) << "more than the table holds";
 }
 
+/// The packet as it leaves by other numbers, made independently of the programs.
+Packet shifted(Packet packet, const StreamShift& by) {
+  shift_numbers(by, packet);
+  return packet;
+}
+
+TEST_P(BpfTest, SSR2_NumbersAreShiftedAndTheChecksumFollows) {
+  std::mt19937 random(17);
+  for (const auto& row : kFamilies) {
+    for (unsigned round = 0; round < 40; ++round) {
+      StreamShift by{Ssrc{round % 3 == 0 ? kSsrc : static_cast<std::uint32_t>(random())},
+                     static_cast<std::uint16_t>(random()), static_cast<std::uint32_t>(random())};
+      if (round == 0) by = {Ssrc{kSsrc}, 0, 0};
+      auto one = flow(row.local, row.peer, row.out, row.far);
+      one.sinks[0].shift = by;
+      ASSERT_EQ(install(one, state()), OffloadAnswer::kTaken);
+      for (std::uint16_t n = 100; n < 106; ++n) {
+        Packet payload = media(n, 8, kSsrc, random() % 300);
+        write_u32(payload, 4, static_cast<std::uint32_t>(random()));
+        const Outcome outcome = run(frame(row.peer, row.local, payload));
+        ASSERT_TRUE(outcome.sent) << row.local.to_string();
+        FrameOptions expected;
+        expected.to = kGateway;
+        expected.from = kOwn;
+        expected.ttl = 64;
+        expected.tos = 0xb8;
+        if (row.local.address.is_v6()) expected.id = 0;
+        ASSERT_EQ(outcome.packet, frame(row.out, row.far, shifted(payload, by), expected))
+            << row.local.to_string() << " to " << row.far.to_string() << " packet " << n;
+      }
+      OffloadState last;
+      ASSERT_TRUE(remove(row.local, last));
+      EXPECT_EQ(last.stream.counters.ssrc.value, state().stream.counters.ssrc.value);
+      EXPECT_EQ(static_cast<std::uint16_t>(last.stream.counters.highest_extended), 105)
+          << "counted by the numbers that it came by";
+    }
+  }
+}
+
+TEST_P(BpfTest, SSR2_EachOfSeveralReceiversHasItsOwnNumbers) {
+  if (GetParam() != Program::kTc) GTEST_SKIP() << "XDP cannot copy";
+  const StreamShift first{Ssrc{0x77}, 1000, 160'000};
+  const StreamShift third_shift{Ssrc{0x99}, 65'500, 0xffff'0000};
+  const Endpoint third{IpAddress::v4({198, 51, 100, 30}), UdpPort{6000}};
+  // The run shows the last copy, which went through the rewrites of the others.
+  for (const bool last_is_shifted : {false, true}) {
+    auto several = flow4();
+    several.payloads[0].silence = 0xd5;
+    several.sinks[0].shift = first;
+    several.sinks.push_back({kOut6, kFar6, 0, false, {}});
+    several.sinks.push_back({kOut4, third, 0, true, {}});
+    if (last_is_shifted) several.sinks[2].shift = third_shift;
+    ASSERT_EQ(install(several, state()), OffloadAnswer::kTaken);
+    const Outcome outcome = run(frame(kPeer4, kLocal4, media()));
+    ASSERT_TRUE(outcome.sent);
+    Packet quiet = media();
+    std::fill(quiet.begin() + 12, quiet.end(), std::byte{0xd5});
+    if (last_is_shifted) quiet = shifted(quiet, third_shift);
+    FrameOptions expected;
+    expected.to = kGateway;
+    expected.from = kOwn;
+    expected.ttl = 64;
+    expected.id = 0;
+    EXPECT_EQ(outcome.packet, frame(kOut4, third, quiet, expected)) << last_is_shifted;
+    OffloadState last;
+    ASSERT_TRUE(remove(kLocal4, last));
+  }
+}
+
+TEST_P(BpfTest, SSR2_ADatagramWithoutChecksumIsShiftedToo) {
+  FrameOptions none;
+  none.checksum = false;
+  const StreamShift by{Ssrc{5}, 3, 480};
+  auto one = flow4();
+  one.sinks[0].shift = by;
+  ASSERT_EQ(install(one, state()), OffloadAnswer::kTaken);
+  const Outcome outcome = run(frame(kPeer4, kLocal4, media(), none));
+  ASSERT_TRUE(outcome.sent);
+  EXPECT_EQ(read_u16(outcome.packet, 14 + 20 + 6), 0u);
+  EXPECT_EQ(read_u16(outcome.packet, 14 + 20 + 8 + 2), 103u);
+  EXPECT_EQ(read_u32(outcome.packet, 14 + 20 + 8 + 8), 5u);
+}
+
 TEST_P(BpfTest, CountsAsStreamStatsDoes) {
   std::mt19937 random(11);
   OffloadState given = state(65'000);

@@ -148,7 +148,7 @@ struct Receiver {
   TransportActivity activity;
   Streams streams{plan, activity};
   [[nodiscard]] bool hears_plain(const Sink& sink, const Output* output = nullptr) const {
-    return is_plain(sink, output, streams, Ssrc{1});
+    return plain_passing(sink, output, streams, MediaId{1}, Ssrc{1}).is_plain;
   }
 };
 
