@@ -701,7 +701,13 @@ class Planner {
     });
     if (is_relayed) return;
     transport_.is_made = is_made;
-    if (!is_made && !call_.generates_rtcp) return;
+    // Silence of the relay renumbers a stream, so its packets and reports go together.
+    const bool may_hear = any([](const Media& media) {
+      const MediaTerms& terms = media.in_force();
+      return media.answered && terms.type == "audio" && terms.may_receive && !terms.rejected;
+    });
+    if (may_hear) plan_->keep_alive_s = input_.keep_alive_s;
+    if (!is_made && !call_.generates_rtcp && input_.keep_alive_s == 0) return;
     std::string& name = transport_.leg->ensure_extras().cname;
     // RFC 7022 §4.2: 96 random bits.
     if (name.empty()) name = random_hex(24);

@@ -5,6 +5,7 @@
 #include "relay/worker/context.hpp"
 #include "relay/worker/early_hellos.hpp"
 #include "relay/worker/early_keeper.hpp"
+#include "relay/worker/keep_alive.hpp"
 #include "relay/worker/key_frames.hpp"
 #include "relay/worker/offloader.hpp"
 #include "relay/worker/own_packets.hpp"
@@ -29,6 +30,7 @@ struct ForwarderParts {
   Offloader& offloader;
   KeyFrames& key_frames;
   ReportSender& reports;
+  KeepAlive& keep_alive;
 };
 
 /// Takes received packets in, lets their transports judge them, and sends them to every sink. One worker owns

@@ -10,7 +10,7 @@ namespace ferry {
 namespace {
 
 /// Longest compound, in octets: with the tag of SRTCP it still fits into one frame of Ethernet.
-constexpr std::size_t kLongest = 1400;
+constexpr std::size_t kLongestReport = 1400;
 
 }  // namespace
 
@@ -47,8 +47,8 @@ void ReportSender::send(TransportEntry& entry, Instant now) noexcept {
     return;
   }
   const MutableBytes space = packet.space();
-  const std::size_t size = entry.state.streams().write_report(space.first(std::min(space.size(), kLongest)),
-                                                              {now, context_.wall_at(now)});
+  const std::size_t size = entry.state.streams().write_report(
+      space.first(std::min(space.size(), kLongestReport)), {now, context_.wall_at(now)});
   if (size == 0) return;
   packet.set_data_size(size);
   bump(context_.totals.own_reports);

@@ -227,6 +227,7 @@ void Worker::serve_deadlines(Instant now) noexcept {
       early_.await(entry);
       own_packets_.await(entry, now);
       reports_.await(entry, now);
+      keep_alive_.await(entry, now);
     });
   }
   bool has_served = false;
@@ -241,6 +242,9 @@ void Worker::serve_deadlines(Instant now) noexcept {
         break;
       case DeadlineKind::kReport:
         reports_.drive(*due->entry, now);
+        break;
+      case DeadlineKind::kSilence:
+        keep_alive_.drive(*due->entry, now);
         break;
       default:
         turns_.drive(*due->entry, now);

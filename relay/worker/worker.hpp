@@ -10,6 +10,7 @@
 #include "relay/worker/deadlines.hpp"
 #include "relay/worker/early_keeper.hpp"
 #include "relay/worker/forwarder.hpp"
+#include "relay/worker/keep_alive.hpp"
 #include "relay/worker/mark_round.hpp"
 #include "relay/worker/offloader.hpp"
 #include "relay/worker/own_packets.hpp"
@@ -123,10 +124,13 @@ class Worker {
   OwnPackets own_packets_{context_, deadlines_, sends_, offloader_};
   KeyFrames key_frames_{context_, deadlines_, sends_};
   ReportSender reports_{context_, deadlines_, sends_, offloader_};
+  KeepAlive keep_alive_{context_, deadlines_, own_packets_, offloader_};
   TransportTurns turns_{context_, deadlines_, key_frames_};
   EarlyKeeper early_{context_, deadlines_};
-  Forwarder forwarder_{context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_, reports_}};
-  CommandRunner runner_{context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_, reports_}};
+  Forwarder forwarder_{
+      context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_, reports_, keep_alive_}};
+  CommandRunner runner_{
+      context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_, reports_, keep_alive_}};
   MarkRound mark_round_;
   std::array<PacketBuffer, Forwarder::kMost> received_;
 };

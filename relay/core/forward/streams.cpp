@@ -279,7 +279,7 @@ std::optional<Streams::LastSent> Streams::last_sent(MediaId to) const noexcept {
   if (newest == all.end()) return std::nullopt;
   const SsrcCounters& sent = newest->counters();
   return LastSent{sent.ssrc, SeqNo{static_cast<std::uint16_t>(sent.highest_extended)}, sent.last_timestamp,
-                  sent.last_packet};
+                  sent.last_packet, newest->type()};
 }
 
 bool Streams::is_taken_elsewhere(MediaId to, Ssrc ssrc) const noexcept {
@@ -307,7 +307,8 @@ void Streams::on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source
   stream->count(what);
   // The kernel tells no header lengths, and its newest packet stands for all of them.
   if (keeper_ && what.advanced)
-    stream->follow(what.as_left(what.stream->last_timestamp), kRtpFixedHeaderSize, what.stream->clock_rate_hz,
+    stream->follow(PayloadType{what.stream->last_payload_type}, what.as_left(what.stream->last_timestamp),
+                   kRtpFixedHeaderSize, what.stream->clock_rate_hz,
                    what.stream->last_packet);
 }
 

@@ -210,6 +210,8 @@ class Streams {
     SeqNo sequence;
     std::uint32_t timestamp = 0;
     Instant at{};
+    /// Its type, if the plan has reports of the relay's own; nothing otherwise.
+    std::optional<PayloadType> type{};
   };
   /// The last packet that left for the media `to`; nothing if none did.
   [[nodiscard]] std::optional<LastSent> last_sent(MediaId to) const noexcept;

@@ -35,7 +35,9 @@ void Streams::follow_reports() {
     keeper_.reset();
     return;
   }
-  keeper_ = std::make_unique<ReportKeeper>(Ssrc{static_cast<std::uint32_t>(random_u64())});
+  // Without memory there are no reports until the next plan (C-12).
+  keeper_ = make_unique_or_null<ReportKeeper>(Ssrc{static_cast<std::uint32_t>(random_u64())});
+  if (!keeper_) return;
   for_each_stream([&](const SsrcCounters& stream) { keeper_->begin_with(stream); });
 }
 
@@ -49,7 +51,7 @@ void Streams::follow_sent(SentStream& stream, std::size_t source, Bytes rtp, Ins
   }
   // An event keeps the timestamp of its begin, so it says nothing about the line.
   if (known != nullptr && known->is_event) clock_rate_hz = 0;
-  stream.follow(read_u32(rtp, 4), header_of(rtp), clock_rate_hz, now);
+  stream.follow(type, read_u32(rtp, 4), header_of(rtp), clock_rate_hz, now);
 }
 
 std::size_t Streams::write_report(MutableBytes into, const ReportTime& time) noexcept {

@@ -9,7 +9,7 @@ namespace ferry {
 namespace {
 
 /// A time from half of `mean` to one and a half of it (RFC 3550 §6.2).
-Duration around(Duration mean, std::uint64_t random) noexcept {
+Duration spread_around(Duration mean, std::uint64_t random) noexcept {
   constexpr std::int64_t kSteps = 65536;
   return mean / 2 + mean / kSteps * static_cast<std::int64_t>(random % kSteps);
 }
@@ -74,13 +74,13 @@ ReportBlock ReportKeeper::block_about(const SsrcCounters& stream, Instant now) n
 }
 
 void ReportKeeper::schedule_first(Instant now, std::uint64_t random) noexcept {
-  due_ = now + around(kInterval / 2, random);
+  due_ = now + spread_around(kInterval / 2, random);
 }
 
 void ReportKeeper::schedule_next(Instant now, std::uint64_t random) noexcept {
   before_last_ = last_;
   last_ = now;
-  due_ = now + around(kInterval, random);
+  due_ = now + spread_around(kInterval, random);
 }
 
 }  // namespace ferry

@@ -6,9 +6,9 @@ namespace ferry {
 
 namespace {
 
-constexpr std::size_t kHeader = 8;
+constexpr std::size_t kReportHead = 8;
 constexpr std::size_t kSenderInfo = 20;
-constexpr std::size_t kBlock = 24;
+constexpr std::size_t kBlockOctets = 24;
 constexpr std::uint8_t kCnameItem = 1;
 
 void write_block(MutableBytes to, const ReportBlock& block) noexcept {
@@ -48,9 +48,9 @@ MutableBytes CompoundWriter::begin(std::uint8_t type, std::size_t count, std::si
 bool CompoundWriter::add_report(Ssrc sender, const SenderInfo* info,
                                 std::span<const ReportBlock> blocks) noexcept {
   blocks = blocks.first(std::min(blocks.size(), kMostReportBlocks));
-  const std::size_t head = kHeader + (info != nullptr ? kSenderInfo : 0);
-  const MutableBytes packet =
-      begin(info != nullptr ? rtcp_type::kSr : rtcp_type::kRr, blocks.size(), head + kBlock * blocks.size());
+  const std::size_t head = kReportHead + (info != nullptr ? kSenderInfo : 0);
+  const MutableBytes packet = begin(info != nullptr ? rtcp_type::kSr : rtcp_type::kRr, blocks.size(),
+                                    head + kBlockOctets * blocks.size());
   if (packet.empty()) return false;
   write_u32(packet, 4, sender.value);
   if (info != nullptr) {
@@ -61,7 +61,7 @@ bool CompoundWriter::add_report(Ssrc sender, const SenderInfo* info,
     write_u32(packet, 24, info->octets);
   }
   for (std::size_t i = 0; i < blocks.size(); ++i)
-    write_block(packet.subspan(head + kBlock * i, kBlock), blocks[i]);
+    write_block(packet.subspan(head + kBlockOctets * i, kBlockOctets), blocks[i]);
   return true;
 }
 

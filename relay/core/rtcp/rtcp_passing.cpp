@@ -11,7 +11,7 @@ namespace {
 
 std::size_t whole_size(Bytes packet) noexcept { return 4u + 4u * read_u16(packet, 2); }
 
-bool passes(Bytes packet, bool with_feedback) noexcept {
+bool still_passes(Bytes packet, bool with_feedback) noexcept {
   switch (read_u8(packet, 1)) {
     case rtcp_ssrcs::kApp:
       return true;
@@ -27,7 +27,7 @@ bool passes(Bytes packet, bool with_feedback) noexcept {
 
 bool has_passing_rtcp(Bytes compound, bool with_feedback) noexcept {
   for (; compound.size() >= 4; compound = compound.subspan(whole_size(compound))) {
-    if (passes(compound, with_feedback)) return true;
+    if (still_passes(compound, with_feedback)) return true;
   }
   return false;
 }
@@ -41,7 +41,7 @@ std::size_t keep_passing_rtcp(MutableBytes compound, bool with_feedback) noexcep
   std::size_t kept = keeps_report ? kEmptyReport : 0;
   for (std::size_t at = 0; at < compound.size();) {
     const std::size_t size = whole_size(compound.subspan(at));
-    if (passes(compound.subspan(at), with_feedback)) {
+    if (still_passes(compound.subspan(at), with_feedback)) {
       // Copies to the left only: the kept part never overtakes the part that was read.
       std::ranges::copy(compound.subspan(at, size), compound.begin() + static_cast<std::ptrdiff_t>(kept));
       kept += size;

@@ -57,10 +57,15 @@ class SentStream {
   void count(SeqNo sequence, std::uint32_t timestamp, std::size_t size, Instant now) noexcept;
   /// Counts what the kernel sent.
   void count(const OffloadedTraffic& below) noexcept;
-  /// Follows the timestamps of a packet that was counted, for sender reports of the relay's own. `header` are
-  /// the octets in front of its payload. `clock_rate_hz` 0 = unknown: its timestamp then says nothing. If
-  /// memory runs out, the next packet is followed (C-12).
-  void follow(std::uint32_t timestamp, std::size_t header, std::uint32_t clock_rate_hz, Instant now) noexcept;
+  /// Follows the type and timestamps of a packet that was counted, for sender reports and silence of the
+  /// relay's own. `header` are the octets in front of its payload. `clock_rate_hz` 0 = unknown: its timestamp
+  /// then says nothing. If memory runs out, the next packet is followed (C-12).
+  void follow(PayloadType type, std::uint32_t timestamp, std::size_t header, std::uint32_t clock_rate_hz,
+              Instant now) noexcept;
+  /// The type of the newest packet whose clock is known; nothing if none was followed.
+  [[nodiscard]] std::optional<PayloadType> type() const noexcept {
+    return line_ ? std::optional(type_) : std::nullopt;
+  }
   /// The line of its timestamps; null if none was followed.
   [[nodiscard]] const SendLine* line() const noexcept { return line_.get(); }
   /// Octets of its payloads. Packets that were not followed count with a header of 12 octets.
@@ -115,6 +120,8 @@ class SentStream {
   std::unique_ptr<SendLine> line_;
   /// Octets of headers beyond 12 a packet, of the packets that were followed.
   std::uint64_t longer_headers_ = 0;
+  /// Of the newest packet that was followed; of no meaning without `line_`.
+  PayloadType type_;
   static constexpr std::uint32_t kNone = 0x10000;
 };
 

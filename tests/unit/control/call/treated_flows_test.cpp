@@ -181,6 +181,23 @@ TEST_F(TreatedFlows, SRT9_UnderTheKeyOfAnotherPartyNobodyReports) {
   EXPECT_EQ(reported_to(call), (std::pair{false, true}));
 }
 
+TEST_F(TreatedFlows, SilenceIsForWhoMayHearAudioAndBringsReports) {
+  const auto keep_alive = [&](std::size_t party) {
+    const auto all = plans_of(call.call, {call.srtp, call.dtls, call.codecs, false, 7}, call);
+    EXPECT_NE(all[party].plan->own_reports, nullptr);
+    return all[party].plan->keep_alive_s;
+  };
+  EXPECT_EQ(keep_alive(0), 7);
+  call.media(0).may_receive = false;
+  EXPECT_EQ(keep_alive(0), 0) << "on hold";
+  EXPECT_EQ(keep_alive(1), 7);
+  call.media(1).answered = false;
+  EXPECT_EQ(keep_alive(1), 0) << "nobody has answered";
+  call.media(1).answered = true;
+  call.media(1).type = "video";
+  EXPECT_EQ(keep_alive(1), 0);
+}
+
 TEST_F(TreatedFlows, AFaxHasNoReports) {
   call.call.generates_rtcp = true;
   call.media(0).kind = TransportKind::kUdptl;
