@@ -27,6 +27,8 @@ void CommandRunner::place(TransportId id, std::unique_ptr<TransportEntry> entry)
   context_.totals.transports.store(context_.table.size(), std::memory_order_relaxed);
   // A transport adopted from another worker may be in the middle of a prompt.
   parts_.own_packets.await(placed, context_.io->now());
+  parts_.reports.await(placed, context_.io->now());
+  parts_.keep_alive.await(placed, context_.io->now());
   // A restored or adopted transport may have deadlines from before; `drive` also sends the first flight.
   const bool has_turns = placed.state.plan().dtls || placed.state.plan().ice ||
                          TransportTurns::next_due(placed, context_.io->now()).has_value();
@@ -130,6 +132,8 @@ void CommandRunner::execute(UpdatePlan& command) {
   if (entry->shares_port) share(*entry);
   parts_.sends.note_backend(entry->state.plan());
   parts_.own_packets.follow_plan(*entry, was_alone);
+  parts_.reports.await(*entry, context_.io->now());
+  parts_.keep_alive.await(*entry, context_.io->now());
   // If this is the answer's plan, one source of what was kept is let out (LAT-14).
   if (entry->early[0] || entry->early[1]) parts_.early.choose(*entry, context_.io->now());
   if (entry->state.plan().dtls || entry->state.plan().ice) parts_.turns.drive(*entry, context_.io->now());

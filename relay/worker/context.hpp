@@ -49,6 +49,10 @@ struct WorkerContext {
   /// By which datagrams at shared ports get to the worker that has their transport. Null with one worker, and
   /// without shared ports.
   std::unique_ptr<ExchangeEnd> exchange;
+  /// The wall-clock time at the first moment of the engine's clock. It stays for the life of the worker, so
+  /// that the NTP times of reports never leap, whatever happens to the clock of the host.
+  WallTime wall_origin{};
+  [[nodiscard]] WallTime wall_at(Instant now) const noexcept { return wall_origin + now.time_since_epoch(); }
   /// Until when packets come before timers after a pause; unset: there was no pause.
   Instant catch_up_until{};
 

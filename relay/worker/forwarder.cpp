@@ -13,6 +13,7 @@
 #include "relay/base/ensure.hpp"
 #include "relay/base/memory.hpp"
 #include "relay/core/output/changes.hpp"
+#include "relay/core/rtcp/rtcp_passing.hpp"
 #include "relay/worker/fetch_ahead.hpp"
 
 #include <algorithm>
@@ -383,6 +384,14 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
     context_.drop_leaving(*out, reason, arrived.at);
     return reason;
   };
+  // A party that the relay reports to itself gets little of what others report.
+  const bool is_taken_in = is_rtcp && out->state.plan().own_reports != nullptr;
+  const bool with_feedback =
+      is_taken_in && sink.takes_feedback && feedback_means_sender(accepted.entry, accepted.source.media);
+  if (is_taken_in && !has_passing_rtcp(packet.data(), with_feedback)) {
+    bump(context_.totals.taken_reports);
+    return DropReason::kNone;
+  }
   const auto hop = out->state.next_hop(is_rtcp ? Component::kRtcp : Component::kRtp, arrived.at);
   if (hop.reason != DropReason::kNone) return refuse_leaving(hop.reason);
   // Most transports have no output at all.
@@ -418,6 +427,9 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
     outgoing->srtp_key = arrived.origin.key;
     outgoing->srtp_index = arrived.origin.index;
   }
+  // Such a party never has the key of another one.
+  if (is_taken_in)
+    outgoing->length = static_cast<std::uint32_t>(keep_passing_rtcp(outgoing.data(), with_feedback));
   if (PacketChanges::are_possible(sink, is_rtcp)) {
     const PacketChanges changes(sink, outgoing.data(), accepted.payload, is_rtcp, is_rtp);
     // Both parties share one SRTP key, so the packet must keep its index. Changed contents under an old index

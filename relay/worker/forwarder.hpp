@@ -5,9 +5,11 @@
 #include "relay/worker/context.hpp"
 #include "relay/worker/early_hellos.hpp"
 #include "relay/worker/early_keeper.hpp"
+#include "relay/worker/keep_alive.hpp"
 #include "relay/worker/key_frames.hpp"
 #include "relay/worker/offloader.hpp"
 #include "relay/worker/own_packets.hpp"
+#include "relay/worker/report_sender.hpp"
 #include "relay/worker/send_batch.hpp"
 #include "relay/worker/transport_turns.hpp"
 
@@ -27,6 +29,8 @@ struct ForwarderParts {
   EarlyKeeper& early;
   Offloader& offloader;
   KeyFrames& key_frames;
+  ReportSender& reports;
+  KeepAlive& keep_alive;
 };
 
 /// Takes received packets in, lets their transports judge them, and sends them to every sink. One worker owns
@@ -109,6 +113,12 @@ class Forwarder final : public PacketIntake {
                      PacketBuffer packet) noexcept;
   /// Counts an accepted packet and shows it to the taps.
   void count_accepted(const Accepted& accepted, Bytes datagram) noexcept;
+  /// True if feedback of the party about the media can be obeyed by whom it hears there: the relay does not
+  /// make that stream itself.
+  [[nodiscard]] static bool feedback_means_sender(TransportEntry& entry, MediaId media) noexcept {
+    const Output* output = entry.outputs.empty() ? nullptr : entry.output_for(media);
+    return output == nullptr || !output->makes_media();
+  }
   /// Sends it to one sink. `packet` is taken if `is_last`, copied otherwise. Returns kNone, or why the sink
   /// does not get it, which is counted.
   DropReason send_to(const Sink& sink, const Accepted& accepted, PacketBuffer& packet, bool is_last) noexcept;

@@ -2,6 +2,7 @@
 // differ. Each receiver gets what is about its own medias, and gets it once, however many medias it has.
 
 #include "relay/core/output/changes.hpp"
+#include "relay/core/rtcp/rtcp_passing.hpp"
 #include "relay/worker/forwarder.hpp"
 
 #include <algorithm>
@@ -41,7 +42,11 @@ DropReason Forwarder::forward_group_rtcp(const Accepted& accepted, Bytes compoun
   for (std::size_t i = 0; i < plan.sources.size(); ++i) {
     for (const Sink& sink : plan.sources[i].sinks) {
       const SectionMask bit = section_bit(i);
-      const RtcpAudience one{bit, sink.takes_feedback ? bit : 0};
+      const TransportEntry* out = context_.table.find(sink.via);
+      // The relay itself answers for the streams that it makes.
+      const bool is_made = out != nullptr && out->state.plan().own_reports &&
+                           !feedback_means_sender(accepted.entry, plan.sources[i].media);
+      const RtcpAudience one{bit, sink.takes_feedback && !is_made ? bit : 0};
       const auto full_intra = plan.sources[i].is_video ? std::optional(sink.full_intra) : std::nullopt;
       const auto end = receivers.begin() + static_cast<std::ptrdiff_t>(count);
       const auto known =
@@ -86,6 +91,13 @@ DropReason Forwarder::send_group_rtcp(GroupReceiver& receiver, const Accepted& a
   receiver.audience.reduced_size = out->state.plan().reduced_size_rtcp;
   const GroupStreams streams(accepted.entry.state.streams());
   std::size_t size = write_rtcp_for(receiver.audience, compound, streams, outgoing.space());
+  if (size != 0 && out->state.plan().own_reports) {
+    size = keep_passing_rtcp(outgoing.space().first(size), true);
+    if (size == 0) {
+      bump(context_.totals.taken_reports);
+      return DropReason::kNone;
+    }
+  }
   const FullIntra full_intra = receiver.full_intra.value_or(receiver.sink->full_intra);
   size = replace_full_intra(full_intra, outgoing.space().first(size));
   // Everything that was for this receiver is feedback that it does not take.

@@ -2,6 +2,7 @@
 
 #include "relay/base/ensure.hpp"
 #include "relay/base/memory.hpp"
+#include "relay/base/random.hpp"
 #include "relay/core/output/changes.hpp"
 #include "relay/core/rtp/rtp.hpp"
 
@@ -73,6 +74,8 @@ class OwnPackets::FromOutput final : public OutputSender {
         return totals.repacketizer_out;
       case OutputPacket::Maker::kStage:
         return totals.converted_out;
+      case OutputPacket::Maker::kSilence:
+        return totals.silence_packets;
       default:
         return totals.played_packets;
     }
@@ -220,6 +223,19 @@ void OwnPackets::send_probe(TransportEntry& entry, const SendProbe& command) noe
   write_rtp_header(packet.data(), type, false, command.sequence, 0, command.ssrc);
   sends_.add(entry, hop, DatagramClass::kRtp, source.media, std::move(packet), nullptr, now);
   sends_.flush();
+}
+
+void OwnPackets::send_silence(TransportEntry& entry, const Silence& silence, Instant now) {
+  const auto hop = entry.state.next_hop(Component::kRtp, now);
+  if (hop.reason != DropReason::kNone) return;
+  Output& output = entry.ensure_output(silence.media);
+  const bool was_plain = output.is_plain();
+  join_stream(entry, silence.media, output,
+              {Ssrc{static_cast<std::uint32_t>(random_u64())},
+               SeqNo{static_cast<std::uint16_t>(random_u64())}, static_cast<std::uint32_t>(random_u64())});
+  FromOutput sender(*this, entry, hop, silence.media, now, nullptr);
+  output.keep_alive(silence.type, silence.payload, silence.clock_rate_hz, silence.is_noise, now, sender);
+  if (was_plain) offloader_.reconsider(entry);
 }
 
 DropReason OwnPackets::remake(const Remade& what) noexcept {

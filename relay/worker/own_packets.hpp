@@ -35,6 +35,18 @@ class OwnPackets final : private MadeElsewhere {
   void follow_plan(TransportEntry& entry, bool was_alone) noexcept;
   /// Sends an RTP packet without payload, which opens a way through the party's NAT.
   void send_probe(TransportEntry& entry, const SendProbe& command) noexcept;
+  /// A packet of silence for one media of a party. Borrowed.
+  struct Silence {
+    MediaId media;
+    PayloadType type;
+    /// Clock of the type in Hz.
+    std::uint32_t clock_rate_hz = 8000;
+    Bytes payload;
+    /// True for comfort noise (RFC 3389).
+    bool is_noise = false;
+  };
+  /// Sends it in the stream that the party hears, or begins one. Throws std::bad_alloc.
+  void send_silence(TransportEntry& entry, const Silence& silence, Instant now);
   /// What `remake` does with a packet. Borrowed.
   struct Remade {
     /// The transport that it came to, its judgement there, and itself.

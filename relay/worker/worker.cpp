@@ -226,6 +226,8 @@ void Worker::serve_deadlines(Instant now) noexcept {
       turns_.await(entry, now);
       early_.await(entry);
       own_packets_.await(entry, now);
+      reports_.await(entry, now);
+      keep_alive_.await(entry, now);
     });
   }
   bool has_served = false;
@@ -237,6 +239,12 @@ void Worker::serve_deadlines(Instant now) noexcept {
         break;
       case DeadlineKind::kOutput:
         own_packets_.drive(*due->entry, now);
+        break;
+      case DeadlineKind::kReport:
+        reports_.drive(*due->entry, now);
+        break;
+      case DeadlineKind::kSilence:
+        keep_alive_.drive(*due->entry, now);
         break;
       default:
         turns_.drive(*due->entry, now);

@@ -10,9 +10,11 @@
 #include "relay/worker/deadlines.hpp"
 #include "relay/worker/early_keeper.hpp"
 #include "relay/worker/forwarder.hpp"
+#include "relay/worker/keep_alive.hpp"
 #include "relay/worker/mark_round.hpp"
 #include "relay/worker/offloader.hpp"
 #include "relay/worker/own_packets.hpp"
+#include "relay/worker/report_sender.hpp"
 #include "relay/worker/send_batch.hpp"
 #include "relay/worker/transport_turns.hpp"
 
@@ -64,6 +66,11 @@ class Worker {
   }
   /// The worker's number, which taps are told with each packet. Call it before `run`.
   void set_number(unsigned number) noexcept { context_.number = number; }
+  /// Says what the wall clock shows at `at` of the engine's clock, for NTP times in reports. Call it before
+  /// `run`.
+  void set_wall_clock(WallTime wall, Instant at) noexcept {
+    context_.wall_origin = wall - at.time_since_epoch();
+  }
   /// Makes the stages that convert audio, from now on. Null: media that needs them is refused. Call it before
   /// `run` and before the first transport.
   void set_stages(std::unique_ptr<StageMaker> stages) noexcept { context_.stages = std::move(stages); }
@@ -116,10 +123,14 @@ class Worker {
   Offloader offloader_;
   OwnPackets own_packets_{context_, deadlines_, sends_, offloader_};
   KeyFrames key_frames_{context_, deadlines_, sends_};
+  ReportSender reports_{context_, deadlines_, sends_, offloader_};
+  KeepAlive keep_alive_{context_, deadlines_, own_packets_, offloader_};
   TransportTurns turns_{context_, deadlines_, key_frames_};
   EarlyKeeper early_{context_, deadlines_};
-  Forwarder forwarder_{context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_}};
-  CommandRunner runner_{context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_}};
+  Forwarder forwarder_{
+      context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_, reports_, keep_alive_}};
+  CommandRunner runner_{
+      context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_, reports_, keep_alive_}};
   MarkRound mark_round_;
   std::array<PacketBuffer, Forwarder::kMost> received_;
 };

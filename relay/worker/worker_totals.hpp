@@ -82,6 +82,12 @@ struct alignas(64) WorkerTotals {
   std::atomic<std::uint64_t> offloaded_flows{0};
   /// Packets of prompts that were sent.
   std::atomic<std::uint64_t> played_packets{0};
+  /// RTCP compounds of the relay's own that were sent, and compounds of parties of which nothing passed
+  /// because a receiver gets those instead.
+  std::atomic<std::uint64_t> own_reports{0};
+  std::atomic<std::uint64_t> taken_reports{0};
+  /// Packets of silence for parties that got nothing else.
+  std::atomic<std::uint64_t> silence_packets{0};
   // Packets that went into the repacketizer, for parties with another packet time, and packets that came out
   // of it.
   std::atomic<std::uint64_t> repacketizer_in{0};

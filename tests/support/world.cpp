@@ -117,6 +117,7 @@ class SimWorld final : public World {
       if (options.offload && i == 0) kernel = options.offload(network_);
       workers.push_back(std::make_unique<Worker>(std::make_unique<SimIo>(network_), interfaces_->own_media(),
                                                  std::move(kernel)));
+      if (options.stages) workers.back()->set_stages(options.stages(static_cast<unsigned>(i)));
     }
     plane_ = std::make_unique<MediaPlane>(std::move(workers), false);
     manager_ = std::make_unique<SessionManager>(with_srtp(options.session), *interfaces_, *plane_, network_,

@@ -52,6 +52,8 @@ struct WorldOptions {
   /// Simulation only: records calls; told of the time first whenever it moves.
   CallRecorder* recorder = nullptr;
   std::function<void(Instant)> on_time;
+  /// Simulation only: makes what converts audio, for a worker. Null: nothing is converted.
+  std::function<std::unique_ptr<StageMaker>(unsigned worker)> stages;
   /// Simulation only: what lies between peers and relay. Null: every datagram arrives at once.
   std::shared_ptr<Link> link;
 };

@@ -56,6 +56,7 @@ void Streams::set_plan(const TransportPlan& plan) {
   }
   states_ = std::move(states);
   plan_ = &plan;
+  follow_reports();
 }
 
 const PayloadEntry* Streams::payload_in(const SourcePlan& source, PayloadType type) noexcept {
@@ -263,8 +264,10 @@ void Streams::on_sent(DatagramClass kind, Bytes datagram, MediaId to, Instant no
   const auto source = source_of(to);
   // UDPTL beside RTP has no SSRC to be counted under.
   if (!source || datagram.size() < kRtpFixedHeaderSize || kind != DatagramClass::kRtp) return;
-  if (SentStream* stream = egress_of(*source, Ssrc{read_u32(datagram, 8)}))
-    stream->count(SeqNo{read_u16(datagram, 2)}, read_u32(datagram, 4), datagram.size(), now);
+  SentStream* stream = egress_of(*source, Ssrc{read_u32(datagram, 8)});
+  if (stream == nullptr) return;
+  stream->count(SeqNo{read_u16(datagram, 2)}, read_u32(datagram, 4), datagram.size(), now);
+  if (keeper_) follow_sent(*stream, *source, datagram, now);
 }
 
 std::optional<Streams::LastSent> Streams::last_sent(MediaId to) const noexcept {
@@ -276,7 +279,7 @@ std::optional<Streams::LastSent> Streams::last_sent(MediaId to) const noexcept {
   if (newest == all.end()) return std::nullopt;
   const SsrcCounters& sent = newest->counters();
   return LastSent{sent.ssrc, SeqNo{static_cast<std::uint16_t>(sent.highest_extended)}, sent.last_timestamp,
-                  sent.last_packet};
+                  sent.last_packet, newest->type()};
 }
 
 bool Streams::is_taken_elsewhere(MediaId to, Ssrc ssrc) const noexcept {
@@ -299,7 +302,13 @@ void Streams::forget_reports() noexcept {
 }
 
 void Streams::on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source) {
-  if (SentStream* stream = egress_of(source, what.stream->ssrc)) stream->count(what);
+  SentStream* stream = egress_of(source, what.stream->ssrc);
+  if (stream == nullptr) return;
+  stream->count(what);
+  // The kernel tells no header lengths, and its newest packet stands for all of them.
+  if (keeper_ && what.advanced)
+    stream->follow(PayloadType{what.stream->last_payload_type}, what.stream->last_timestamp, kRtpFixedHeaderSize, what.stream->clock_rate_hz,
+                   what.stream->last_packet);
 }
 
 SentStream* Streams::egress_of(std::size_t source, Ssrc ssrc) noexcept {
@@ -429,6 +438,8 @@ void Streams::restore(const TransportSnapshot& snapshot) {
         stream.restore_quality(source.quality[i].history);
     }
   }
+  keeper_.reset();
+  follow_reports();
   named_.reset();
   if (!snapshot.named.empty()) {
     named_ = std::make_unique<std::vector<NamedSsrc>>(snapshot.named);

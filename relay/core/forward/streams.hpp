@@ -11,6 +11,7 @@
 #include "relay/core/latch/latch.hpp"
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/packet/received_packet.hpp"
+#include "relay/core/rtcp/report_keeper.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
 #include "relay/core/rtcp/rtcp_sections.hpp"
 #include "relay/core/rtp/key_presses.hpp"
@@ -53,7 +54,9 @@ class Streams {
 
   /// `plan` and `activity` are borrowed; the plan until `set_plan` brings another one.
   Streams(const TransportPlan& plan, TransportActivity& activity)
-      : plan_(&plan), activity_(&activity), states_(plan.sources.size()) {}
+      : plan_(&plan), activity_(&activity), states_(plan.sources.size()) {
+    follow_reports();
+  }
   /// Swaps the plan. The state of those medias that both plans have stays. `plan` is borrowed; the plan of
   /// before is alive during the call.
   void set_plan(const TransportPlan& plan);
@@ -207,6 +210,8 @@ class Streams {
     SeqNo sequence;
     std::uint32_t timestamp = 0;
     Instant at{};
+    /// Its type, if the plan has reports of the relay's own; nothing otherwise.
+    std::optional<PayloadType> type{};
   };
   /// The last packet that left for the media `to`; nothing if none did.
   [[nodiscard]] std::optional<LastSent> last_sent(MediaId to) const noexcept;
@@ -227,6 +232,19 @@ class Streams {
   /// Completes the quality sample of the RTCP packet that was read last, with the round trip of the other
   /// leg. Nothing if the packet had no usable report or a round trip is unknown.
   std::optional<Report> complete_report(Duration far_round_trip, Instant now);
+
+  // Reports of the relay's own (streams_reports.cpp).
+  /// What is remembered for them; null if the plan has none.
+  [[nodiscard]] ReportKeeper* report_keeper() noexcept { return keeper_.get(); }
+  /// One moment, by both clocks.
+  struct ReportTime {
+    Instant now{};
+    WallTime wall{};
+  };
+  /// Writes a compound for the peer: a sender report of each stream that leaves, or a receiver report, with
+  /// blocks about the streams that come, and the CNAME. Returns its size; 0 if the plan has no reports of the
+  /// relay's own, or if `into` has no room.
+  [[nodiscard]] std::size_t write_report(MutableBytes into, const ReportTime& time) noexcept;
 
   // Key frames (FB-7).
   /// Shortest time between two requests to one source (FB-7).
@@ -343,6 +361,8 @@ class Streams {
     std::size_t source = 0;
     Ssrc reporter;
     ReportBlock block;
+    /// Clock of the stream that it is about, in Hz; 0 = unknown.
+    std::uint32_t clock_rate_hz = 0;
   };
   /// A sender report that left for the peer.
   struct SentReport {
@@ -404,6 +424,10 @@ class Streams {
   static StreamStats* add_stream(SourceState& state, Ssrc ssrc) noexcept;
   /// The statistics of an SSRC that leaves for the party, made if new; null if there is no memory.
   SentStream* egress_of(std::size_t source, Ssrc ssrc) noexcept;
+  /// Begins or ends the memory of own reports, by the plan.
+  void follow_reports();
+  /// Follows an RTP packet that was counted for own reports.
+  void follow_sent(SentStream& stream, std::size_t source, Bytes rtp, Instant now) const noexcept;
   /// Updates what control reads about open DTMF presses.
   void publish_presses() noexcept;
 
@@ -412,6 +436,10 @@ class Streams {
   /// One for each source of the plan, in the same order.
   std::vector<SourceState> states_;
   std::unique_ptr<RtcpState> rtcp_;
+  /// Set while the plan has reports of the relay's own; null otherwise.
+  std::unique_ptr<ReportKeeper> keeper_;
+  /// The stream whose sender report comes first where not all have room.
+  std::size_t next_sender_ = 0;
   /// The one that was named longest ago comes first. Made by the first MID; null without.
   std::unique_ptr<std::vector<NamedSsrc>> named_;
 };

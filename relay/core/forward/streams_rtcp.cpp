@@ -56,7 +56,14 @@ void Streams::read_reports(std::size_t source, Bytes compound, Instant now) noex
     Streams& streams;
     std::size_t source;
     Instant now;
-    void on_sender_report(Ssrc, std::uint32_t) {}
+    void on_sender_report(Ssrc ssrc, std::uint32_t ntp_middle) {
+      // Only of streams that were admitted, or a flood of names would push out those of real ones.
+      const bool is_known = std::ranges::any_of(streams.states_, [&](const SourceState& state) {
+        return std::ranges::any_of(state.ingress,
+                                   [&](const StreamStats& stream) { return stream.counters().ssrc == ssrc; });
+      });
+      if (streams.keeper_ && is_known) streams.keeper_->on_sender_report(ssrc, ntp_middle, now);
+    }
     void on_bye(Ssrc ssrc) {  // RTC-4: the SSRC counts as idle, and nothing else happens
       for (SourceState& state : streams.states_) {
         for (StreamStats& stream : state.ingress) {
@@ -84,7 +91,8 @@ void Streams::read_reports(std::size_t source, Bytes compound, Instant now) noex
         const Duration hold{static_cast<std::int64_t>(block.delay_since_last_sr) * 1'000'000'000 / 65536};
         state->round_trip = std::max(Duration{1}, now - sent.at - hold);
       }
-      state->pending = PendingReport{source, reporter, block};
+      const SendLine* line = stream->line();
+      state->pending = PendingReport{source, reporter, block, line != nullptr ? line->clock_rate_hz() : 0};
     }
   };
   // A report that found no partner is out of date.
@@ -98,12 +106,16 @@ std::optional<Streams::Report> Streams::complete_report(Duration far_round_trip,
   const Duration near_round_trip = rtcp_->round_trip;
   StreamStats* reporter = find(report.source, report.reporter);
   if (reporter == nullptr) return std::nullopt;
-  // Without the round trips of both legs there is no sample.
-  if (near_round_trip <= Duration{0} || far_round_trip <= Duration{0}) return std::nullopt;
+  // Without the round trips of both legs there is no sample. A party whose stream the relay reports about
+  // itself is measured up to the relay where the other leg has no round trip.
+  if (near_round_trip <= Duration{0}) return std::nullopt;
+  if (far_round_trip <= Duration{0} && !plan_->own_reports) return std::nullopt;
   SsrcCounters& counters = reporter->counters();
   counters.reported_loss = report.block.cumulative_lost;
   counters.has_report = true;
-  const std::uint32_t rate = counters.clock_rate_hz != 0 ? counters.clock_rate_hz : 8000;
+  // The jitter is that of the stream which left; both usually have one clock.
+  std::uint32_t rate = report.clock_rate_hz != 0 ? report.clock_rate_hz : counters.clock_rate_hz;
+  if (rate == 0) rate = 8000;
   const Duration jitter{static_cast<std::int64_t>(report.block.jitter) * 1'000'000'000 / rate};
   const Duration round_trip = near_round_trip + far_round_trip;
   const double loss = report.block.fraction_lost * 100.0 / 256.0;

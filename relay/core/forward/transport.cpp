@@ -458,6 +458,14 @@ void Transport::follow_handshakes(const Endpoint& before, Instant now) {
   is_reached_ = is_reached_ || has_new_keys || latch_[0].learned() != before;
 }
 
+bool Transport::is_heard_near(Component component) const noexcept {
+  const Component via = component == Component::kRtcp && plan_->send_rtcp_muxed ? Component::kRtp : component;
+  const Endpoint to = destination(via);
+  return presence_.is_heard() && to.is_set() && std::ranges::any_of(latch_, [&](const Latch& latch) {
+           return latch.state() == Latch::State::kLocked && latch.learned().address == to.address;
+         });
+}
+
 Transport::NextHop Transport::next_hop(Component component, Instant now) noexcept {
   const Component via = component == Component::kRtcp && plan_->send_rtcp_muxed ? Component::kRtp : component;
   const Endpoint to = destination(via);

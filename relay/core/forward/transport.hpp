@@ -118,6 +118,9 @@ class Transport {
   /// out.
   [[nodiscard]] bool relays_key_of(const Transport& source) const noexcept;
 
+  /// True if the peer was heard at the address that packets of `component` go to, at whichever port.
+  [[nodiscard]] bool is_heard_near(Component component) const noexcept;
+
   /// Next hop of a packet.
   struct NextHop {
     /// Unset if it goes nowhere; `reason` then says why.

@@ -167,6 +167,13 @@ void Output::place(const Repacketizer::Made& made, Instant now, OutputSender& se
   if (sender.send({at, made.type, Maker::kMedia, made.payload})) ++media_out_;
 }
 
+void Output::keep_alive(PayloadType type, Bytes payload, std::uint32_t clock_rate_hz, bool is_noise,
+                        Instant now, OutputSender& sender) noexcept {
+  const TimelinePosition at = timeline_->generate(elapsed(now, clock_rate_hz), !is_noise);
+  note_own(Maker::kSilence, now);
+  sender.send({at, type, Maker::kSilence, payload});
+}
+
 std::optional<Instant> Output::due() const noexcept {
   // A prompt waits while a digit is sent, and a stage while either of them is heard.
   if (digit_) return digit_->due();

@@ -18,7 +18,7 @@ namespace ferry {
 /// A packet that an output sends.
 struct OutputPacket {
   /// What made it, for statistics.
-  enum class Maker : std::uint8_t { kMedia, kPrompt, kDigit, kStage };
+  enum class Maker : std::uint8_t { kMedia, kPrompt, kDigit, kStage, kSilence };
   TimelinePosition at;
   PayloadType type;
   Maker maker = Maker::kMedia;
@@ -114,6 +114,13 @@ class Output {
   [[nodiscard]] bool is_heard_by_stage(std::uint64_t from) const noexcept {
     return stage_ != nullptr && is_staged_ && speaker_ == from;
   }
+
+  /// Sends one packet of silence, because nothing has left for a while. Comfort noise has no marker (RFC 3389
+  /// §4), and the media behind it has. `take_over` or `begin` was called.
+  void keep_alive(PayloadType type, Bytes payload, std::uint32_t clock_rate_hz, bool is_noise, Instant now,
+                  OutputSender& sender) noexcept;
+  /// True if the last packet was one of silence.
+  [[nodiscard]] bool keeps_alive() const noexcept { return last_maker_ == OutputPacket::Maker::kSilence; }
 
   /// Takes an RTP packet of a source. Call it only if `makes_media` or `hears_nobody`. Returns kNone, or why
   /// the receiver does not hear it.

@@ -78,6 +78,16 @@ void SentStream::count(const OffloadedTraffic& below) noexcept {
   c.last_packet = std::max(c.last_packet, below.stream->last_packet);
 }
 
+void SentStream::follow(PayloadType type, std::uint32_t timestamp, std::size_t header,
+                        std::uint32_t clock_rate_hz, Instant now) noexcept {
+  longer_headers_ += header - std::min(header, kRtpFixedHeaderSize);
+  if (clock_rate_hz == 0) return;
+  if (!line_) line_ = make_unique_or_null<SendLine>();
+  if (!line_) return;
+  line_->note(timestamp, clock_rate_hz, now);
+  type_ = type;
+}
+
 void SentStream::report(Ssrc reporter, const ReportBlock& block, Instant now) noexcept {
   counters_.has_report = true;
   if (!reports_) reports_ = make_unique_or_null<ReportHistory>();

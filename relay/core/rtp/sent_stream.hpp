@@ -3,11 +3,14 @@
 
 #include "relay/core/evidence/marks.hpp"
 #include "relay/core/evidence/report_history.hpp"
+#include "relay/core/rtp/send_line.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace ferry {
 
@@ -43,6 +46,22 @@ class SentStream {
   void count(SeqNo sequence, std::uint32_t timestamp, std::size_t size, Instant now) noexcept;
   /// Counts what the kernel sent.
   void count(const OffloadedTraffic& below) noexcept;
+  /// Follows the type and timestamps of a packet that was counted, for sender reports and silence of the
+  /// relay's own. `header` are the octets in front of its payload. `clock_rate_hz` 0 = unknown: its timestamp
+  /// then says nothing. If memory runs out, the next packet is followed (C-12).
+  void follow(PayloadType type, std::uint32_t timestamp, std::size_t header, std::uint32_t clock_rate_hz,
+              Instant now) noexcept;
+  /// The type of the newest packet whose clock is known; nothing if none was followed.
+  [[nodiscard]] std::optional<PayloadType> type() const noexcept {
+    return line_ ? std::optional(type_) : std::nullopt;
+  }
+  /// The line of its timestamps; null if none was followed.
+  [[nodiscard]] const SendLine* line() const noexcept { return line_.get(); }
+  /// Octets of its payloads. Packets that were not followed count with a header of 12 octets.
+  [[nodiscard]] std::uint64_t payload_octets() const noexcept {
+    const std::uint64_t headers = counters_.packets * kRtpFixedHeaderSize + longer_headers_;
+    return counters_.bytes - std::min(counters_.bytes, headers);
+  }
   /// Takes the party for one that has not reported yet: it is another one now, or it calls the media of this
   /// stream another name.
   void forget_reports() noexcept { counters_.has_report = false; }
@@ -69,7 +88,7 @@ class SentStream {
   }
   /// Octets on the heap.
   [[nodiscard]] std::size_t footprint() const noexcept {
-    return marks_.footprint() + (reports_ ? sizeof(ReportHistory) : 0);
+    return marks_.footprint() + (reports_ ? sizeof(ReportHistory) : 0) + (line_ ? sizeof(SendLine) : 0);
   }
 
  private:
@@ -86,6 +105,12 @@ class SentStream {
   StreamMarks marks_;
   /// Made by the first report; null before.
   std::unique_ptr<ReportHistory> reports_;
+  /// Made by the first packet that is followed; null before.
+  std::unique_ptr<SendLine> line_;
+  /// Octets of headers beyond 12 a packet, of the packets that were followed.
+  std::uint64_t longer_headers_ = 0;
+  /// Of the newest packet that was followed; of no meaning without `line_`.
+  PayloadType type_;
   static constexpr std::uint32_t kNone = 0x10000;
 };
 
