@@ -300,6 +300,9 @@ struct MediaTransport : TransportTerms {
   bool is_bundle = false;
   /// The ICE role that `query` shows, even without ICE. True for the answering side.
   bool ice_controlling = false;
+  /// True once the relay has made or renumbered what the party hears, or what its partner hears of it. From
+  /// then on RTCP of the parties fits no more, and the relay reports itself.
+  bool is_made = false;
   /// The party. Never null.
   Leg* leg = nullptr;
   /// The terms in force while an offer waits for its answer. Null = the newest terms are in force.
@@ -542,6 +545,8 @@ struct LegExtras {
   std::unique_ptr<LegBundle> bundle;
   /// Playback, music on hold, injected DTMF. Null if there was never any.
   std::unique_ptr<LegSounds> sounds;
+  /// The name of the relay in RTCP to the party (RFC 7022); random. Empty until it is needed.
+  std::string cname;
 };
 
 /// One party of the call, known by its tag.
@@ -735,6 +740,8 @@ struct Call {
   std::optional<bool> strict_payload_types;
   /// Key `passthrough-unknown`: sections of unknown protocols are relayed as datagrams (DMX-6).
   bool passthrough_unknown = false;
+  /// Key `generate-rtcp`: RTCP is taken in, and all parties get reports of the relay's own.
+  bool generates_rtcp = false;
   /// True once an offer was answered.
   bool answered = false;
   // Everything in the call, by command or by key `drop-traffic`.

@@ -88,6 +88,8 @@ struct SessionConfig {
   bool measure_rtp = false;
   /// True if MOS leaves the delay out.
   bool listening_quality = false;
+  /// A party that gets nothing for so long gets silence, in s (option `keepalive-silence`); 0 = nobody does.
+  std::uint16_t keep_alive_s = 0;
   /// The codecs that can be converted. By default there are none.
   CodecCatalogue codecs;
   /// How media is keyed.

@@ -18,6 +18,7 @@
 #include "control/call/media_rules.hpp"
 #include "control/call/peer_guard.hpp"
 #include "control/sdp/sdp.hpp"
+#include "relay/base/random.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -160,6 +161,7 @@ class Planner {
     if (transport_.is_shared()) plan_->mid_extension = mid_number([](sdp::Direction d) { return d.send; });
     transport_.each_media([&](const Media& media) { plan_->sources.push_back(source_of(media)); });
     close_sources();
+    choose_reports();
     if (const CallPolicy* policy = call_.policy()) policy->refine(call_, transport_, *plan_);
     for (SourcePlan& source : plan_->sources) {
       source.has_events = std::ranges::any_of(source.payloads, &PayloadEntry::is_event);
@@ -627,14 +629,61 @@ class Planner {
     return std::make_shared<const T>(std::move(*wanted));
   }
 
-  /// Decides what the audio of `media` becomes for `receiver`. Packets that leave under the key that they
-  /// came with cannot be changed (SRT-9), so they pass.
-  void treat(Sink& sink, const Media& receiver, const Media& media) const {
+  /// True if packets to the party leave under the key of the other one, so that none can be changed or made
+  /// (SRT-9).
+  [[nodiscard]] static bool has_relayed_key(const Media& receiver) {
     const MediaKeys* keys = receiver.via->keys.get();
-    const bool is_changeable = keys == nullptr || !receiver.is_encrypted() || !keys->out_is_relayed;
-    if (!is_changeable || receiver.in_force().kind != TransportKind::kRtp) return;
-    AudioTreatment treatment =
-        treat_audio(codecs_of(media.in_force()), codecs_of(receiver.in_force()), input_.codecs);
+    return keys != nullptr && receiver.is_encrypted() && keys->out_is_relayed;
+  }
+
+  /// Decides what the audio of `media` becomes for `receiver`. Packets that leave under the key that they
+  /// came with pass.
+  [[nodiscard]] AudioTreatment treatment_of(const Media& media, const Media& receiver) const {
+    if (has_relayed_key(receiver) || receiver.in_force().kind != TransportKind::kRtp ||
+        media.in_force().kind != TransportKind::kRtp)
+      return {};
+    return treat_audio(codecs_of(media.in_force()), codecs_of(receiver.in_force()), input_.codecs);
+  }
+  [[nodiscard]] bool is_made_for(const Media& receiver, const Media& media) const {
+    const AudioTreatment treatment = treatment_of(media, receiver);
+    return treatment.conversion || treatment.ptime_ms != 0;
+  }
+
+  /// Lets the relay report to the party itself (RFC 3550 §6): the client wants it, or the relay makes, or has
+  /// made, what the party hears or what its partner hears of it. What was made once stays renumbered.
+  void choose_reports() {
+    if (plan_->kind != TransportKind::kRtp) return;
+    bool is_made = transport_.is_made;
+    bool is_relayed = false;
+    transport_.each_media([&](const Media& media) {
+      is_relayed = is_relayed || has_relayed_key(media);
+      for (const Subscription& flow : media.subscriptions) {
+        if (flow.rtcp_only || flow.egress || flow.source->in_force().rejected || media.in_force().rejected)
+          continue;
+        const bool is_partner = flow.kind == SubscriptionKind::kOfferAnswer;
+        is_made = is_made || is_made_for(media, *flow.source) ||
+                  (is_partner && (flow.source->via->is_made || is_made_for(*flow.source, media)));
+      }
+    });
+    if (is_relayed) return;
+    transport_.is_made = is_made;
+    // Silence of the relay renumbers a stream, so its packets and reports go together.
+    const bool may_hear = any([](const Media& media) {
+      const MediaTerms& terms = media.in_force();
+      return media.answered && terms.type == "audio" && terms.may_receive && !terms.rejected;
+    });
+    if (may_hear) plan_->keep_alive_s = input_.keep_alive_s;
+    if (!is_made && !call_.generates_rtcp && input_.keep_alive_s == 0) return;
+    std::string& name = transport_.leg->ensure_extras().cname;
+    // RFC 7022 §4.2: 96 random bits.
+    if (name.empty()) name = random_hex(24);
+    const auto* former = ports_.plan ? &ports_.plan->own_reports : nullptr;
+    plan_->own_reports = shared_with(former, std::optional(OwnReports{name}));
+  }
+
+  /// Fills in how the audio of `media` is treated for `receiver`.
+  void treat(Sink& sink, const Media& receiver, const Media& media) const {
+    AudioTreatment treatment = treatment_of(media, receiver);
     const Sink* known = nullptr;
     if (const SourcePlan* former = former_source(media)) {
       const auto found = std::ranges::find(former->sinks, receiver.id, &Sink::to);

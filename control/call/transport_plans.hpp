@@ -38,6 +38,8 @@ struct PlanInput {
   const CodecCatalogue& codecs;
   /// True if the MOS of reports leaves the delay out.
   bool listening_quality = false;
+  /// A party that gets nothing for so long gets silence, in s; 0 = nobody does.
+  std::uint16_t keep_alive_s = 0;
   /// True if payload types that were not negotiated are dropped, unless a call says otherwise (DMX-4).
   bool strict_payload_types = false;
 };

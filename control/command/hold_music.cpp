@@ -49,7 +49,8 @@ void HoldMusic::show(sdp::SectionEdit& edit) const {
   if (wish_->shows_zero_address) edit.connection = IpAddress::unspecified(edit.connection.family());
 }
 
-void HoldMusic::follow(Leg& sender) const {
+bool HoldMusic::follow(Leg& sender) const {
+  bool has_begun = false;
   for (Leg* partner : sender.call->associated(sender)) {
     const Playback* playback = partner->playback();
     const bool has_music = playback != nullptr && playback->is_running() && playback->holder == sender.number;
@@ -58,11 +59,12 @@ void HoldMusic::follow(Leg& sender) const {
       order.times = Prompt::kForEver;
       order.holder = sender.number;
       // Music that plays goes on when the hold is repeated.
-      if (!has_music) player_.start(*partner, *found_, order);
+      if (!has_music) has_begun = player_.start(*partner, *found_, order) || has_begun;
     } else if (has_music) {
       player_.stop(*partner);
     }
   }
+  return has_begun;
 }
 
 }  // namespace ferry

@@ -25,8 +25,9 @@ class HoldMusic {
   void note(Leg& sender) const;
   /// Changes what the other party is shown while it hears music.
   void show(sdp::SectionEdit& edit) const;
-  /// Starts or ends the music. To be called once the workers were told the plans of the message.
-  void follow(Leg& sender) const;
+  /// Starts or ends the music. To be called once the workers were told the plans of the message. True if
+  /// music has begun: the plans of the call then have to follow.
+  bool follow(Leg& sender) const;
 
  private:
   const Request& request_;

@@ -99,7 +99,8 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   services_.recordings.read_message(call_, *sender_, request_);
   std::string text = write_reply();
   services_.plans.sync(call_);
-  hold_music_.follow(*sender_);
+  // Whoever hears music gets reports about it.
+  if (hold_music_.follow(*sender_)) services_.plans.sync(call_);
   if (request_.has_flag(Flag::kPierceNat)) services_.plans.start_piercing(call_, clock_.now);
   tell_decisions();
   return Taken{std::move(text), sender_, std::move(warnings_)};

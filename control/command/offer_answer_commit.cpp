@@ -88,6 +88,7 @@ void OfferAnswer::commit_legs() {
   if (request_.learning) call_.learning = request_.learning;
   if (request_.has_flag(Flag::kStrictPayloadTypes)) call_.strict_payload_types = true;
   if (request_.passthrough_unknown) call_.passthrough_unknown = *request_.passthrough_unknown;
+  if (request_.generate_rtcp) call_.generates_rtcp = *request_.generate_rtcp;
   if (request_.strict_payload_types) call_.strict_payload_types = request_.strict_payload_types;
   call_.last_signal = call_.touched = clock_.now;
   call_.last_signal_unix =

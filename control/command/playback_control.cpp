@@ -1,6 +1,7 @@
 #include "control/command/playback_control.hpp"
 
 #include "control/command/media_control.hpp"
+#include "control/session/plan_sync.hpp"
 #include "control/session/snapshots.hpp"
 
 #include <algorithm>
@@ -44,6 +45,7 @@ Result<PlaybackStarted, RequestError> PlaybackControl::play_media() {
     const bool has_music = leg->playback()->is_running() && leg->playback()->holder != 0;
     if (has_music || player_.start(*leg, *found, order)) is_heard = true;
   }
+  services_.plans.sync(**call);
   if (!is_heard)
     return fail(unplayable(request_.play.sound->kind, "the party has no codec that is encoded here"));
   PlaybackStarted started;
@@ -123,6 +125,7 @@ Result<void, RequestError> PlaybackControl::play_dtmf() {
     else if (!first)
       first = done.error();
   }
+  if (is_sent) services_.plans.sync(**call);
   if (!is_sent && first) return fail(*first);
   return {};
 }

@@ -72,6 +72,8 @@ bool Player::start(Leg& leg, const Found& found, const Order& order) const {
     auto prompt = format ? services_.sounds->prompt(found.sound, format->format, format->packet_ms) : nullptr;
     if (!prompt) continue;
     stop(leg);
+    // The stream goes on with numbers of the relay from now on, so the relay reports about it.
+    media->via->is_made = true;
     const Duration packet_time = prompt->timing().packet_time;
     auto playback = std::make_unique<Playback>();
     playback->what = words_of(found.name);
@@ -137,6 +139,7 @@ bool Player::send_digit(const Media& media, const DigitWish& wish) const {
     if (sound) digit.tone = services_.sounds->prompt(*sound, format->format, format->packet_ms);
     if (!digit.tone) return false;
   }
+  media.via->is_made = true;
   services_.plane.post(media.call->worker,
                        SendDigit{ports->transport, std::move(digit), random_numbers(), media.id}, true);
   return true;

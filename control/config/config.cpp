@@ -214,6 +214,7 @@ constexpr OptionRow kOptions[] = {
      else return fmt::format("'{}' is none of full, global, inline, none", v);
      return std::string();
    }, "WHERE", "statistics by SSRC in query: full (default), global, inline, none"},
+  {"keepalive-silence", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.session.keep_alive_s, 0, 3600); }, "SECONDS", "a party that gets no audio for so long gets comfort noise or silence, and every 2 s more of it (default 0 = never); calls then have RTCP of the relay's own"},
   {"measure-rtp", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.measure_rtp, v); }, "", "MOS in query from RTP itself where no RTCP says it"},
   {"mos", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
      if (v == "CQ" || v == "cq") c.session.listening_quality = false;

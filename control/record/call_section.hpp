@@ -41,6 +41,7 @@ struct Fields<Call> {
     a("learning", v.learning);
     a("strict_types", v.strict_payload_types);
     a("passthrough_unknown", v.passthrough_unknown);
+    a("generates_rtcp", v.generates_rtcp);
     a("answered", v.answered);
     a("blocked", v.blocked);
     a("silenced", v.silenced);

@@ -67,6 +67,7 @@ struct Fields<LegExtras> {
     a("by_create", v.by_create);
     a("lapsed", v.lapsed);
     a("bundle", v.bundle);
+    a("cname", v.cname);
     a.skip(v.sounds);  // what is played is the worker's; the next offer announces music on hold again
   }
 };

@@ -61,6 +61,7 @@ struct Fields<MediaTransport> {
     a("pierce", v.pierce);
     a("bundle", v.is_bundle);
     a("controlling", v.ice_controlling);
+    a("made", v.is_made);
     a.skip(v.leg);                           // says where the transport belongs
     a.skip(v.ports, v.keys, v.dtls, v.ice);  // sections of their own
   }

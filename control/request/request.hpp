@@ -335,6 +335,8 @@ struct Request {
   std::optional<bool> strict_payload_types;
   /// Key or flag `passthrough-unknown`. Unset = as an earlier request of the call said.
   std::optional<bool> passthrough_unknown;
+  /// Key or flag `generate-rtcp`. Unset = as an earlier request of the call said.
+  std::optional<bool> generate_rtcp;
   /// How sources are learned in this call.
   std::optional<LearningAlgorithm> learning;
   /// DSCP octet of the call's packets. In offers a negative one keeps the octet; unset, or above 255, it goes

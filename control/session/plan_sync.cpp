@@ -41,6 +41,7 @@ PlanInput PlanSync::plan_input() const {
           .dtls = config_.dtls,
           .codecs = config_.codecs,
           .listening_quality = config_.listening_quality,
+          .keep_alive_s = config_.keep_alive_s,
           .strict_payload_types = config_.strict_payload_types};
 }
 

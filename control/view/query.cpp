@@ -292,6 +292,7 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
   if (media.via->rules.unidirectional) flags.emplace_back("unidirectional");
   if (media.names_feedback && sdp::parse_protocol(media.protocol).feedback)
     flags.emplace_back("RTCP feedback");
+  if (call.generates_rtcp) flags.emplace_back("RTCP generator");
   if (media.echo == MediaEcho::kForward) flags.emplace_back("echo");
   if (media.echo == MediaEcho::kBlackhole) flags.emplace_back("blackhole");
   dict.set("flags", std::move(flags));

@@ -260,6 +260,7 @@ class Daemon {
     for (unsigned i = 0; i < engine_->workers(); ++i) {
       workers.push_back(std::make_unique<Worker>(engine_->make_io(i), interfaces_.own_media(),
                                                  bpf_ ? bpf_->make_offload() : nullptr));
+      workers.back()->set_wall_clock(std::chrono::system_clock::now(), workers.back()->now());
       workers.back()->set_stages(media_.maker_for(i, [worker = workers.back().get()] { worker->wake(); }));
     }
     const nlohmann::json engine = describe_engine_();

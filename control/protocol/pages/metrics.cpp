@@ -237,6 +237,13 @@ constexpr std::array kRows = std::to_array<Row>({
      out.add(in.sum([](const WorkerTotals& t) { return t.converted_in.load(); }), {{"direction", "in"}});
      out.add(in.sum([](const WorkerTotals& t) { return t.converted_out.load(); }), {{"direction", "out"}});
    }},
+  {{"rtpferry_own_reports_total", Kind::kCounter, "direction", "RTCP compounds of the relay's own (sent), and compounds of parties that ended here because their receiver gets those instead (taken)", "nothing"},
+   [](const Input& in, Values& out) {
+     out.add(in.sum([](const WorkerTotals& t) { return t.own_reports.load(); }), {{"direction", "sent"}});
+     out.add(in.sum([](const WorkerTotals& t) { return t.taken_reports.load(); }), {{"direction", "taken"}});
+   }},
+  {{"rtpferry_silence_packets_total", Kind::kCounter, "", "packets of silence that went to parties which got nothing else (keepalive-silence)", "many: parties hear nobody; rtpferryctl explain says why"},
+   [](const Input& in, Values& out) { out.add(in.sum([](const WorkerTotals& t) { return t.silence_packets.load(); })); }},
   {{"rtpferry_media_thread_load", Kind::kGauge, "thread", "share of the last second in which a media thread was busy, 0 to 1", "near max-transcoding-load in all threads: offers that ask for conversion are refused; add cores or relays"},
    [](const Input& in, Values& out) {
      const auto threads = in.engines.find("media_threads");

@@ -113,5 +113,79 @@ TEST_F(TreatedFlows, LAT15_FollowTheTermsInForce) {
   EXPECT_EQ(sink(0).conversion, nullptr) << "the offer waits for its answer";
 }
 
+/// Whom the relay reports to itself, A and B.
+std::pair<bool, bool> reported_to(TwoParties& call) {
+  const auto plans = call.plans();
+  return {plans[0].plan->own_reports != nullptr, plans[1].plan->own_reports != nullptr};
+}
+constexpr std::pair kBoth{true, true};
+constexpr std::pair kNobody{false, false};
+
+TEST_F(TreatedFlows, Rfc3550_BothPartiesOfAConversionGetReportsOfTheRelay) {
+  agree({kPcma}, {kPcma}, {kPcma}, {kPcma});
+  EXPECT_EQ(reported_to(call), kNobody);
+  agree({kPcma, kEvents}, {opus(96)}, {opus(96)}, {kPcma, kEvents});
+  EXPECT_EQ(reported_to(call), kBoth);
+  // What was made once stays renumbered, so the reports stay, too.
+  agree({kPcma}, {kPcma}, {kPcma}, {kPcma});
+  EXPECT_EQ(reported_to(call), kBoth);
+}
+
+TEST_F(TreatedFlows, Rfc3550_OneDirectionThatIsMadeIsEnough) {
+  agree({kPcma}, {kPcma}, {kPcma}, {kPcma});
+  CodecWishes wishes;
+  wishes.ptime_ms = 40;
+  call.media(1).codec_wishes = std::make_shared<const CodecWishes>(wishes);
+  EXPECT_EQ(reported_to(call), kBoth);
+}
+
+TEST_F(TreatedFlows, Rfc3550_WhoWasPlayedSomethingAndThePartnerGetReports) {
+  agree({kPcma}, {kPcma}, {kPcma}, {kPcma});
+  call.transport(1).is_made = true;
+  EXPECT_EQ(reported_to(call), kBoth);
+}
+
+TEST_F(TreatedFlows, Rfc7022_TheNameIsOfThePartyAndStays) {
+  call.call.generates_rtcp = true;
+  EXPECT_EQ(reported_to(call), kBoth);
+  call.tell();
+  const auto before = call.ports(0).plan->own_reports;
+  EXPECT_EQ(before->cname.size(), 24u);
+  EXPECT_NE(before->cname, call.ports(1).plan->own_reports->cname);
+  EXPECT_EQ(call.plans()[0].plan->own_reports, before) << "the same object: nothing changed";
+  call.call.generates_rtcp = false;
+  EXPECT_EQ(reported_to(call), kNobody);
+}
+
+TEST_F(TreatedFlows, SRT9_UnderTheKeyOfAnotherPartyNobodyReports) {
+  call.call.generates_rtcp = true;
+  call.media(0).encrypted = true;
+  call.transport(0).ensure_keys().out_is_relayed = true;
+  EXPECT_EQ(reported_to(call), (std::pair{false, true}));
+}
+
+TEST_F(TreatedFlows, SilenceIsForWhoMayHearAudioAndBringsReports) {
+  const auto keep_alive = [&](std::size_t party) {
+    const auto all = plans_of(call.call, {call.srtp, call.dtls, call.codecs, false, 7}, call);
+    EXPECT_NE(all[party].plan->own_reports, nullptr);
+    return all[party].plan->keep_alive_s;
+  };
+  EXPECT_EQ(keep_alive(0), 7);
+  call.media(0).may_receive = false;
+  EXPECT_EQ(keep_alive(0), 0) << "on hold";
+  EXPECT_EQ(keep_alive(1), 7);
+  call.media(1).answered = false;
+  EXPECT_EQ(keep_alive(1), 0) << "nobody has answered";
+  call.media(1).answered = true;
+  call.media(1).type = "video";
+  EXPECT_EQ(keep_alive(1), 0);
+}
+
+TEST_F(TreatedFlows, AFaxHasNoReports) {
+  call.call.generates_rtcp = true;
+  call.media(0).kind = TransportKind::kUdptl;
+  EXPECT_EQ(reported_to(call), (std::pair{false, true}));
+}
+
 }  // namespace
 }  // namespace ferry::test::treated_flows_test

@@ -39,6 +39,19 @@ void expect_one_stream(const std::vector<ListeningRelay::Heard>& heard) {
   }
 }
 
+TEST(PlayMedia, Rfc3550_AStreamOfTheRelayHasReportsOfTheRelay) {
+  ListeningRelay all;
+  const Call& call = all.relay.add_call();
+  const auto reports = [&](std::size_t party) {
+    return call.legs[party]->transports.front().used_ports()->plan->own_reports != nullptr;
+  };
+  EXPECT_FALSE(reports(0) || reports(1));
+  ASSERT_TRUE(all.relay.ask(&PlaybackControl::play_media, play(Kind::kTone, "busy/cn")));
+  EXPECT_TRUE(reports(0) && reports(1)) << "A's numbers mean nothing to B any more";
+  ASSERT_TRUE(all.relay.ask(&PlaybackControl::stop_media, SmallRelay::request("call", "A")));
+  EXPECT_TRUE(reports(0) && reports(1)) << "A's stream stays renumbered";
+}
+
 TEST(PlayMedia, APartyHearsATone) {
   ListeningRelay all;
   all.relay.add_call();

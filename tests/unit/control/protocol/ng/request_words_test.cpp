@@ -143,6 +143,9 @@ const Row kRows[] = {
     {"TrafficGoesOn", "drop-traffic", "stop", [](R r) { return r.drop_traffic == false; }},
     {"TrafficBothStops", "drop-traffic", "start,stop", [](R r) { return r.drop_traffic == true; }},
     {"TrafficBothStopsInAnyOrder", "drop-traffic", "stop,start", [](R r) { return r.drop_traffic == true; }},
+    {"ReportsOn", "generate-RTCP", "on", [](R r) { return r.generate_rtcp == true; }},
+    {"ReportsOff", "generate RTCP", "off", [](R r) { return r.generate_rtcp == false; }},
+    {"FlagOfReports", "flags", "generate-RTCP", [](R r) { return r.generate_rtcp == true; }},
     {"MediaRemoveOther", "sdp-media-remove", Value(List{Value("video"), Value("other")}),
      [](R r) {
        return r.media_remove == Words{"video", "other"};
@@ -191,6 +194,7 @@ TEST(RequestWords, AWordThatNobodyKnowsIsListedUnderItsKey) {
       {"rtcp-mux", "perhaps", "rtcp-mux-perhaps"},
       {"endpoint-learning", "slow", "endpoint-learning-slow"},
       {"strict-payload-types", "maybe", "strict-payload-types-maybe"},
+      {"generate-RTCP", "perhaps", "generate-rtcp-perhaps"},
       {"record-call", "maybe", "record-call=maybe"},
       {"SDES", "fancy", "sdes-fancy"},
       {"DTLS", "fancy", "dtls-fancy"},
