@@ -315,9 +315,9 @@ TEST(ReportSender, PacketsOfTheKernelAreCounted) {
   EXPECT_EQ(call.flows(), 2u);
   const auto reports = call.sender_reports(21);
   ASSERT_FALSE(reports.empty());
-  EXPECT_GT(call.worker().totals().offloaded_packets.load(), 2000u);
-  for (const Seen& each : reports)
-    EXPECT_EQ(each.packets, each.timestamp / 160 + (each.timestamp % 160 != 0));
+  EXPECT_GT(call.worker().totals().offloaded_packets.load(), 1000u);
+  // Packet n has the timestamp n * 160, and the report comes at most 20 ms behind it.
+  for (const Seen& each : reports) EXPECT_EQ(each.packets, (each.timestamp - 1) / 160);
 }
 
 TEST(ReportSender, TheWishCanComeAndGo) {

@@ -82,7 +82,7 @@ TEST(ReportKeeper, Rfc3550_TimesLieAroundFiveSecondsAndTheFirstComesInHalf) {
   }
   ReportKeeper keeper(Ssrc{1});
   keeper.schedule_next(kStart, 32768);
-  EXPECT_EQ(keeper.due(), kStart + 5s);
+  EXPECT_NEAR(static_cast<double>((keeper.due() - kStart).count()), 5e9, 1e5);
 }
 
 TEST(ReportKeeper, Rfc3550_AStreamIsHeardSinceOneReportAndSentSinceTwo) {
