@@ -627,14 +627,45 @@ class Planner {
     return std::make_shared<const T>(std::move(*wanted));
   }
 
+  /// True if `receiver` hears all that it is sent at a time: it hears several others by sound, and not only
+  /// the branches of one call, or the client wants it so.
+  [[nodiscard]] static bool hears_mixed(const Media& receiver) {
+    const MediaTerms& terms = receiver.in_force();
+    const AudioPlayer player = terms.codec_wishes ? terms.codec_wishes->player : AudioPlayer::kDefault;
+    if (terms.type != "audio" || player == AudioPlayer::kOff) return false;
+    if (player == AudioPlayer::kAlways) return true;
+    std::size_t heard = 0;
+    bool is_joined = false;
+    const auto count = [&](const Subscription& flow, bool is_copied) {
+      const MediaTerms& source = flow.source->in_force();
+      if (flow.rtcp_only || flow.egress || source.type != "audio" || source.kind != TransportKind::kRtp ||
+          source.rejected || !source.may_send)
+        return;
+      ++heard;
+      is_joined = is_joined || is_copied || flow.kind == SubscriptionKind::kPubSub;
+    };
+    for (const Subscription& flow : receiver.subscriptions) {
+      if (!flow.egress) count(flow, false);
+      for (std::size_t i = 0; flow.egress && i < flow.source->subscriptions.size(); ++i)
+        count(flow.source->subscriptions[i], true);
+    }
+    return is_joined && heard > 1;
+  }
+
   /// Decides what the audio of `media` becomes for `receiver`. Packets that leave under the key that they
   /// came with cannot be changed (SRT-9), so they pass.
   void treat(Sink& sink, const Media& receiver, const Media& media) const {
     const MediaKeys* keys = receiver.via->keys.get();
     const bool is_changeable = keys == nullptr || !receiver.is_encrypted() || !keys->out_is_relayed;
     if (!is_changeable || receiver.in_force().kind != TransportKind::kRtp) return;
-    AudioTreatment treatment =
-        treat_audio(codecs_of(media.in_force()), codecs_of(receiver.in_force()), input_.codecs);
+    PartyCodecs from = codecs_of(media.in_force());
+    const bool mixes = hears_mixed(receiver);
+    from.wishes.is_forced = from.wishes.is_forced || mixes;
+    AudioTreatment treatment = treat_audio(from, codecs_of(receiver.in_force()), input_.codecs);
+    // Sounds that are played go into the conversion.
+    const auto& wishes = receiver.in_force().codec_wishes;
+    const bool plays_into = wishes && wishes->player == AudioPlayer::kTranscoding;
+    if (treatment.conversion) treatment.conversion->mixes = mixes || plays_into;
     const Sink* known = nullptr;
     if (const SourcePlan* former = former_source(media)) {
       const auto found = std::ranges::find(former->sinks, receiver.id, &Sink::to);

@@ -107,7 +107,8 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
 
 Result<void, RequestError> OfferAnswer::check_load() const {
   const bool may_convert =
-      !is_answer_ && (request_.codecs.may_convert() || request_.has_flag(Flag::kForceTranscoding));
+      !is_answer_ && (request_.codecs.may_convert() || request_.has_flag(Flag::kForceTranscoding) ||
+                      request_.audio_player == AudioPlayer::kAlways);
   if (!may_convert || services_.limits.may_transcode()) return {};
   const bool runs = std::ranges::any_of(call_.legs, [](const auto& leg) {
     return std::ranges::any_of(leg->medias, [](const auto& media) { return media->answered; });

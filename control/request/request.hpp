@@ -281,6 +281,8 @@ struct Request {
   PlayWish play;
   /// `play DTMF`.
   DigitWish digit;
+  /// Key `audio-player`. Unset = as an earlier message said.
+  std::optional<AudioPlayer> audio_player;
   /// Key `moh`. Unset = the message has none.
   std::optional<HoldMusicWish> hold_music;
 
