@@ -283,8 +283,7 @@ void MixingStage::give(PayloadType type, std::uint32_t timestamp, Bytes payload,
 }
 
 void MixingStage::tell_pause(Instant now, MadePackets& out) {
-  const auto found =
-      std::ranges::find_if(sources_, [](const auto& each) { return !each->noise.empty(); });
+  const auto found = std::ranges::find_if(sources_, [](const auto& each) { return !each->noise.empty(); });
   if (found == sources_.end()) return;
   if (grid_ == Instant{}) grid_ = now;
   const auto timestamp = static_cast<std::uint32_t>(units_in(now - grid_, rate_hz_));
@@ -302,7 +301,8 @@ void MixingStage::turn(Instant now, MadePackets& out) {
     if (!samples.empty()) inputs_.push_back({&each->voice, samples});
   }
   if (inputs_.empty()) {
-    const bool waits = std::ranges::any_of(sources_, [](const auto& each) { return !each->frames.is_empty(); });
+    const bool waits =
+        std::ranges::any_of(sources_, [](const auto& each) { return !each->frames.is_empty(); });
     if (!waits) turn_.reset();
     if (std::exchange(sounds_, false)) tell_pause(now, out);
     return;

@@ -2,6 +2,7 @@
 // values. Control thread only.
 #pragma once
 
+#include "control/request/wishes_about_sound.hpp"
 #include "control/sdp/sdp.hpp"
 #include "relay/base/types.hpp"
 #include "relay/core/audio/conversion.hpp"
@@ -105,6 +106,8 @@ struct CodecWishes {
   bool is_asymmetric = false;
   /// Key `ptime`: packet time that it is sent, ms; 0 = as its SDP says.
   std::uint16_t ptime_ms = 0;
+  /// Key `audio-player`: who makes what it hears.
+  AudioPlayer player = AudioPlayer::kDefault;
   /// How it is sent some codecs. Empty by default.
   std::vector<CodecWish> codecs;
   bool operator==(const CodecWishes&) const = default;

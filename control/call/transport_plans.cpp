@@ -655,6 +655,31 @@ class Planner {
     return std::make_shared<const T>(std::move(*wanted));
   }
 
+  /// True if `receiver` hears all that it is sent at a time: it hears several others by sound, and not only
+  /// the branches of one call, or the client wants it so.
+  [[nodiscard]] static bool hears_mixed(const Media& receiver) {
+    const MediaTerms& terms = receiver.in_force();
+    const AudioPlayer player = terms.codec_wishes ? terms.codec_wishes->player : AudioPlayer::kDefault;
+    if (terms.type != "audio" || player == AudioPlayer::kOff) return false;
+    if (player == AudioPlayer::kAlways) return true;
+    std::size_t heard = 0;
+    bool is_joined = false;
+    const auto count = [&](const Subscription& flow, bool is_copied) {
+      const MediaTerms& source = flow.source->in_force();
+      if (flow.rtcp_only || flow.egress || source.type != "audio" || source.kind != TransportKind::kRtp ||
+          source.rejected || !source.may_send)
+        return;
+      ++heard;
+      is_joined = is_joined || is_copied || flow.kind == SubscriptionKind::kPubSub;
+    };
+    for (const Subscription& flow : receiver.subscriptions) {
+      if (!flow.egress) count(flow, false);
+      for (std::size_t i = 0; flow.egress && i < flow.source->subscriptions.size(); ++i)
+        count(flow.source->subscriptions[i], true);
+    }
+    return is_joined && heard > 1;
+  }
+
   /// True if packets to the party leave under the key of the other one, so that none can be changed or made
   /// (SRT-9).
   [[nodiscard]] static bool has_relayed_key(const Media& receiver) {
@@ -674,9 +699,15 @@ class Planner {
     }
     if (receiver.in_force().kind != TransportKind::kRtp || media.in_force().kind != TransportKind::kRtp) return {};
     PartyCodecs from = codecs_of(media.in_force());
-    // What covers digits works on samples, even where both parties have the same codec.
-    if (digit_guard(*media.leg)) from.wishes.is_forced = true;
-    return treat_audio(from, codecs_of(receiver.in_force()), input_.codecs);
+    const bool mixes = hears_mixed(receiver);
+    // What mixes, or covers digits, works on samples, even where both parties have the same codec.
+    if (mixes || digit_guard(*media.leg)) from.wishes.is_forced = true;
+    AudioTreatment treatment = treat_audio(from, codecs_of(receiver.in_force()), input_.codecs);
+    // Sounds that are played go into the conversion.
+    const auto& wishes = receiver.in_force().codec_wishes;
+    const bool plays_into = wishes && wishes->player == AudioPlayer::kTranscoding;
+    if (treatment.conversion) treatment.conversion->mixes = mixes || plays_into;
+    return treatment;
   }
   [[nodiscard]] bool is_made_for(const Media& receiver, const Media& media) const {
     const AudioTreatment treatment = treatment_of(media, receiver, former_sink(media, receiver));

@@ -84,6 +84,12 @@ std::vector<TreatedFlow> treated_flows(const Call& call) {
       }
     }
   }
+  for (TreatedFlow& flow : flows) {
+    if (!flow.sink->conversion || !flow.sink->conversion->mixes) continue;
+    flow.mixed_of = static_cast<std::size_t>(std::ranges::count_if(flows, [&](const TreatedFlow& other) {
+      return other.to == flow.to && other.sink->conversion && other.sink->conversion->mixes;
+    }));
+  }
   return flows;
 }
 
@@ -95,6 +101,7 @@ std::string in_words(const TreatedFlow& flow) {
                                    made->type.value, made->ptime_ms);
     if (made->detects_tones) text += "; its tones become events";
     if (made->guard) text += "; " + in_words(*made->guard);
+    if (flow.mixed_of != 0) text += fmt::format("; mixed of {}", flow.mixed_of);
     return text;
   }
   if (flow.sink->ptime_ms != 0) return fmt::format("packets of {} ms", flow.sink->ptime_ms);

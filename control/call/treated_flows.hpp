@@ -15,6 +15,8 @@ struct TreatedFlow {
   const Media* from = nullptr;
   const Media* to = nullptr;
   const Sink* sink = nullptr;
+  /// How many sources the receiver hears at a time, if this one is mixed with others; 0 = it is not.
+  std::size_t mixed_of = 0;
   /// True if it is decoded and encoded anew, or cut into other packets.
   [[nodiscard]] bool is_made_anew() const { return sink->conversion != nullptr || sink->ptime_ms != 0; }
 };

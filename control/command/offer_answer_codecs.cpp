@@ -29,6 +29,15 @@ std::uint16_t ptime_toward_receiver(const Request& request, bool is_answer) {
   return shown != 0 ? shown : usable_ptime(request.repacketize);
 }
 
+/// Who makes what a media hears, by this message or an earlier one.
+AudioPlayer player_after(const Request& request, const Media& media) {
+  const AudioPlayer former = media.codec_wishes ? media.codec_wishes->player : AudioPlayer::kDefault;
+  return request.audio_player.value_or(former);
+}
+bool is_always_played(const Request& request, const Media& a, const Media& b) {
+  return player_after(request, a) == AudioPlayer::kAlways || player_after(request, b) == AudioPlayer::kAlways;
+}
+
 /// Puts `wishes` into force for a media. Those that say nothing need no object.
 void keep(Media& media, CodecWishes wishes) {
   if (media.codec_wishes && *media.codec_wishes == wishes) return;
@@ -63,10 +72,10 @@ void OfferAnswer::offer_audio(Match& match) {
   CodecOffer offer = offer_codecs(input, generated_texts_);
   match.codecs = std::move(offer.codecs);
   match.removed_types = offer.removed;
-  match.changes_packets = request_.codecs.may_convert() || request_.has_flag(Flag::kForceTranscoding) ||
-                          request_.has_flag(Flag::kStaticCodecs) ||
-                          ptime_toward_receiver(request_, false) != 0 ||
-                          usable_ptime(request_.ptime_reverse) != 0;
+  match.changes_packets =
+      request_.codecs.may_convert() || request_.has_flag(Flag::kForceTranscoding) ||
+      request_.has_flag(Flag::kStaticCodecs) || is_always_played(request_, *match.sender, *match.receiver) ||
+      ptime_toward_receiver(request_, false) != 0 || usable_ptime(request_.ptime_reverse) != 0;
   keep_codec_words(match, offer);
 }
 
@@ -76,6 +85,8 @@ void OfferAnswer::keep_codec_words(Match& match, CodecOffer& offer) {
   of_receiver.is_forced = offer.of_sender.is_forced;
   of_receiver.is_asymmetric = offer.of_sender.is_asymmetric;
   of_receiver.ptime_ms = ptime_toward_receiver(request_, false);
+  offer.of_sender.player = player_after(request_, *match.sender);
+  of_receiver.player = player_after(request_, *match.receiver);
   of_receiver.codecs = std::move(offer.toward_receiver);
   keep(*match.sender, std::move(offer.of_sender));
   keep(*match.receiver, std::move(of_receiver));
@@ -98,12 +109,13 @@ void OfferAnswer::answer_audio(Match& match, const sdp::MediaSection& own) {
   const std::uint16_t ptime_ms = ptime_toward_receiver(request_, true);
   const bool has_ptime = ptime_ms != 0 || (sender.codec_wishes && sender.codec_wishes->ptime_ms != 0) ||
                          (receiver.codec_wishes && receiver.codec_wishes->ptime_ms != 0);
-  match.changes_packets = answer.changes_packets || has_ptime;
+  match.changes_packets = answer.changes_packets || has_ptime || is_always_played(request_, sender, receiver);
   for (Media* media : {&sender, &receiver}) {
     CodecWishes wishes = media->codec_wishes ? *media->codec_wishes : CodecWishes{};
     wishes.is_forced = wishes.is_forced || request_.has_flag(Flag::kForceTranscoding);
     wishes.is_asymmetric = wishes.is_asymmetric || request_.has_flag(Flag::kAllowAsymmetricCodecs);
     if (media == &receiver && ptime_ms != 0) wishes.ptime_ms = ptime_ms;
+    wishes.player = player_after(request_, *media);
     keep(*media, std::move(wishes));
   }
 }

@@ -39,6 +39,7 @@ Result<PlaybackStarted, RequestError> PlaybackControl::play_media() {
   order.longest = std::chrono::milliseconds(
       std::clamp<std::int64_t>(request_.play.longest_ms.value_or(0), 0, std::int64_t{1} << 40));
   order.from_sample = request_.play.from_sample;
+  order.may_mix = !request_.has_flag(Flag::kBlockEgress);
   bool is_heard = false;
   for (Leg* leg : *legs) {
     // Music on hold goes first (docs/reference/ng.md#playback).

@@ -1,5 +1,6 @@
 #include "control/command/player.hpp"
 
+#include "control/call/treated_flows.hpp"
 #include "control/session/media_plane.hpp"
 #include "control/session/random_numbers.hpp"
 
@@ -49,6 +50,24 @@ const LocalPorts* ports_toward(const Media& media) {
   return ports != nullptr && !ports->closed && ports->plan ? ports : nullptr;
 }
 
+/// How a sound in this format is heard beside what others send to the media. Null if the client did not ask
+/// for it (key `audio-player`), or if the relay does not make what the media hears.
+std::shared_ptr<const AudioConversion> mixed_with_others(const Media& media, const PlaybackFormat& format) {
+  const auto& wishes = media.in_force().codec_wishes;
+  const AudioPlayer player = wishes ? wishes->player : AudioPlayer::kDefault;
+  if (player != AudioPlayer::kTranscoding && player != AudioPlayer::kAlways) return nullptr;
+  const std::vector<TreatedFlow> flows = treated_flows(*media.call);
+  const auto made = std::ranges::find_if(flows, [&](const TreatedFlow& flow) {
+    return flow.to == &media && flow.sink->conversion && flow.sink->conversion->mixes;
+  });
+  if (made == flows.end()) return nullptr;
+  AudioConversion sound = *made->sink->conversion;
+  sound.inputs = {{format.type, AudioInput::Kind::kSpeech, format.format}};
+  sound.detects_tones = false;
+  sound.guard = nullptr;
+  return std::make_shared<const AudioConversion>(std::move(sound));
+}
+
 }  // namespace
 
 RequestError unplayable(SoundName::Kind kind, std::string why) {
@@ -94,6 +113,7 @@ bool Player::start(Leg& leg, const Found& found, const Order& order) const {
                                    1'000'000 / playback->rate_hz * 1'000;
       play.skipped = static_cast<std::uint64_t>(from_ns / packet_time.count());
     }
+    if (order.may_mix) play.conversion = mixed_with_others(*media, *format);
     services_.plane.post(leg.call->worker,
                          StartPrompt{ports->transport, std::move(play), random_numbers(), media->id, true},
                          true);

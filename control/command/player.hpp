@@ -28,6 +28,8 @@ class Player {
     std::int64_t from_sample = 0;
     /// `Leg::number` of the party that is on hold, if it is music on hold; 0 = it is not.
     unsigned holder = 0;
+    /// False: nobody else is heard meanwhile (flag `block-egress`), whatever makes the party's audio.
+    bool may_mix = false;
   };
 
   /// Finds a sound, or says why it cannot be played.

@@ -15,6 +15,9 @@ template <>
 inline constexpr unsigned kEnumerators<Passing> = 3;
 
 template <>
+inline constexpr unsigned kEnumerators<AudioPlayer> = 4;
+
+template <>
 struct Fields<PayloadEntry> {
   template <class Archive, class Value>
   static void list(Archive& a, Value& v) {
@@ -76,6 +79,7 @@ struct Fields<CodecWishes> {
     a("forced", v.is_forced);
     a("asymmetric", v.is_asymmetric);
     a("ptime", v.ptime_ms);
+    a("player", v.player);
     a("codecs", v.codecs);
   }
 };

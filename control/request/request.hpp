@@ -282,6 +282,8 @@ struct Request {
   DigitWish digit;
   /// `block DTMF`; of other messages the delays alone.
   GuardWish guard;
+  /// Key `audio-player`. Unset = as an earlier message said.
+  std::optional<AudioPlayer> audio_player;
   /// Key `moh`. Unset = the message has none.
   std::optional<HoldMusicWish> hold_music;
 

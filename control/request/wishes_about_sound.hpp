@@ -36,6 +36,18 @@ struct PlayWish {
   std::int64_t from_sample = 0;
 };
 
+/// Key `audio-player`: whether the relay makes what a party hears, of all that it is sent.
+enum class AudioPlayer : std::uint8_t {
+  /// Only if it hears several parties, or what it is sent has to be converted.
+  kDefault,
+  /// Never of several parties.
+  kOff,
+  /// As kDefault; sounds that are played go into what is converted.
+  kTranscoding,
+  /// Always.
+  kAlways,
+};
+
 /// `play DTMF`: which digit, how long, how loud.
 struct DigitWish {
   /// 0 to 15 as in RFC 4733. Unset = the request names none, or none of them.

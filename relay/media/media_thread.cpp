@@ -40,8 +40,7 @@ std::size_t MediaThread::turn() noexcept {
   for (auto order = orders_.take_all(); order; order = std::move(order->next), ++count) follow(*order);
   for (std::size_t worker = 0; worker < lanes_.size(); ++worker) {
     count += lanes_[worker]->heard.drain(ends_[worker], [&](HeardPacket& packet, Bytes payload) {
-      if (packet.share)
-        packet.share->fetch_sub(Lanes::share_of(payload.size()), std::memory_order_relaxed);
+      if (packet.share) packet.share->fetch_sub(Lanes::share_of(payload.size()), std::memory_order_relaxed);
       if (host_.hear(packet, payload)) return;
       losses_[worker].without_stage.fetch_add(1, std::memory_order_relaxed);
       made_for_[worker] = true;

@@ -38,8 +38,9 @@ bool StageHost::hear(HeardPacket& packet, Bytes payload) noexcept {
   if (found == stages_.end()) return false;
   Hosted& hosted = found->second;
   auto known = std::ranges::find(hosted.sources, packet.from, &Told::from);
-  if (packet.conversion && known == hosted.sources.end() &&
-      had_memory([&] { hosted.sources.push_back({packet.from, nullptr}); }))
+  if (packet.conversion && known == hosted.sources.end() && had_memory([&] {
+        hosted.sources.push_back({packet.from, nullptr});
+      }))
     known = std::prev(hosted.sources.end());
   if (known == hosted.sources.end()) return false;
   if (packet.conversion) known->conversion = std::move(packet.conversion);

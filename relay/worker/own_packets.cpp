@@ -151,10 +151,19 @@ void OwnPackets::start_prompt(TransportEntry& entry, StartPrompt& command) {
     join_stream(entry, *media, output, command.numbers);
   else
     output.begin(command.numbers.ssrc, command.numbers.sequence, command.numbers.timestamp, has_others_key);
+  // It goes into the stage of the receiver, or in place of what the receiver hears.
+  const bool may_mix = command.is_one_stream && !has_others_key;
+  if (!may_mix || (command.order.conversion && !has_stage_for(entry, *media, output)))
+    command.order.conversion = nullptr;
   const bool tells_end = output.tells_prompt_end();
   if (output.start_prompt(std::move(command.order), now) && tells_end) tell_prompt_end(entry);
   await(entry, now);
   offloader_.reconsider(entry);
+}
+
+bool OwnPackets::has_stage_for(TransportEntry& entry, MediaId media, Output& output) {
+  if (output.has_stage()) return true;
+  return context_.stages && begin_stage({entry.id, entry, media}, output) == DropReason::kNone;
 }
 
 void OwnPackets::send_digit(TransportEntry& entry, SendDigit& command) {
@@ -187,6 +196,14 @@ void OwnPackets::stop_prompt(TransportEntry& entry, const StopPrompt& command) n
 
 namespace {
 
+/// True if what the media sends does not go to the receiver of `sink` any more by `plan`.
+bool leaves(const TransportPlan& plan, MediaId media, const Sink& sink) noexcept {
+  const auto source = std::ranges::find(plan.sources, media, &SourcePlan::media);
+  return source == plan.sources.end() || std::ranges::none_of(source->sinks, [&](const Sink& each) {
+           return each.via == sink.via && each.to == sink.to;
+         });
+}
+
 /// True if `plan` converts what the media sends to the receiver of `sink`.
 bool converts(const TransportPlan& plan, MediaId media, const Sink& sink) noexcept {
   const auto source = std::ranges::find(plan.sources, media, &SourcePlan::media);
@@ -201,6 +218,8 @@ void OwnPackets::before_plan(const TransportEntry& entry, const TransportPlan& n
   for (const SourcePlan& source : entry.state.plan().sources) {
     for (const Sink& sink : source.sinks) {
       if (!sink.conversion || converts(next, source.media, sink)) continue;
+      // The others go on to be mixed, without a break.
+      if (sink.conversion->mixes && leaves(next, source.media, sink)) continue;
       TransportEntry* out = context_.table.find(sink.via);
       if (Output* output = out == nullptr ? nullptr : out->output_for(sink.to)) end_stage(*output);
     }
@@ -386,7 +405,7 @@ DropReason OwnPackets::prepare(const Remade& what, Output*& output) noexcept {
   DropReason refusal = DropReason::kNone;
   const bool is_done = had_memory([&] {
     output = &what.out.ensure_output(what.sink.to);
-    if (needs_stage) refusal = begin_stage(what, *output);
+    if (needs_stage) refusal = begin_stage({what.from.id, what.out, what.sink.to}, *output);
     if (refusal == DropReason::kNone) output->make_media();
   });
   if (!is_done) return DropReason::kNoMemory;
@@ -395,13 +414,13 @@ DropReason OwnPackets::prepare(const Remade& what, Output*& output) noexcept {
   return refusal;
 }
 
-DropReason OwnPackets::begin_stage(const Remade& what, Output& output) {
+DropReason OwnPackets::begin_stage(const StagePlace& place, Output& output) {
   const std::uint64_t serial = (std::uint64_t{context_.number} << kSerialBits) | ++made_stages_;
-  auto stage = context_.stages->make({serial, what.out.id, what.sink.to, what.from.id});
+  auto stage = context_.stages->make({serial, place.out.id, place.to, place.from});
   if (!stage) return DropReason::kMediaOverload;
   // The stage goes on with the stream that left as it came until now, so that the receiver sees one stream.
-  const auto& keys = what.out.state.plan().srtp;
-  if (!keys || !keys->send_is_relayed) take_over_stream(what.out, what.sink.to, output);
+  const auto& keys = place.out.state.plan().srtp;
+  if (!keys || !keys->send_is_relayed) take_over_stream(place.out, place.to, output);
   output.set_stage(std::move(stage), serial);
   bump(context_.totals.stages);
   return DropReason::kNone;

@@ -108,8 +108,16 @@ class OwnPackets final : private MadeElsewhere {
   /// Lets the relay make what the receiver hears, if it does not yet: with a stage where there is a
   /// conversion. Returns why that cannot be.
   [[nodiscard]] DropReason prepare(const Remade& what, Output*& output) noexcept;
+  /// Where a stage is: the transport that is heard first, the receiver, and its media.
+  struct StagePlace {
+    TransportId from;
+    TransportEntry& out;
+    MediaId to;
+  };
   /// Gives `output` a stage. Returns why there is none. Throws std::bad_alloc.
-  [[nodiscard]] DropReason begin_stage(const Remade& what, Output& output);
+  [[nodiscard]] DropReason begin_stage(const StagePlace& place, Output& output);
+  /// True if the output of a media has a stage, or has got one. Throws std::bad_alloc.
+  [[nodiscard]] bool has_stage_for(TransportEntry& entry, MediaId media, Output& output);
   /// Takes the stage of an output away, if there is one.
   void end_stage(Output& output) noexcept;
   /// Ends the passing on of packets to a media of `out`, in the kernel, too: what follows goes on behind

@@ -1,8 +1,7 @@
 // PRC-3: packets of every payload type into a transcoder, in any order and at any time, while signalling
-// changes what they mean, and whether they are mixed. What comes out is bounded and on one timeline, and something that is due is done
-// when it is.
+// changes what they mean, and whether they are mixed. What comes out is bounded and on one timeline, and
+// something that is due is done when it is.
 #include "codecs/transcode/mixing_stage.hpp"
-
 #include "tests/fuzz/facts.hpp"
 
 #include <algorithm>

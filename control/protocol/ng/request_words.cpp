@@ -506,6 +506,21 @@ void extmap_dict(Request& request, const Value& value) {
   }
 }
 
+void player_word(Request& request, std::string_view word) {
+  const std::string name = normalise(word);
+  if (name == "always" || name == "force") {
+    request.audio_player = AudioPlayer::kAlways;
+  } else if (name == "transcoding" || name == "on" || name == "yes") {
+    request.audio_player = AudioPlayer::kTranscoding;
+  } else if (name == "off" || name == "no") {
+    request.audio_player = AudioPlayer::kOff;
+  } else if (name == "default") {
+    request.audio_player = AudioPlayer::kDefault;
+  } else {
+    request.unknown_flags.push_back("audio-player=" + name);
+  }
+}
+
 void drop_traffic_word(Request& request, const Value& value) {
   each_word(value, [&](std::string_view word) {
     const std::string name = normalise(word);

@@ -81,6 +81,7 @@ AddressFamily family_of(std::string_view word);
 void set_address(std::optional<IpAddress>& target, const Value& value);
 void all_word(Request& request, std::string_view word);
 void alias_key_word(Request& request, std::string_view word);
+void player_word(Request& request, std::string_view word);
 void echo_word(Request& request, std::string_view word);
 /// A dictionary of codec operations.
 void codec_dict(Request& request, const Value& value);

@@ -22,6 +22,13 @@ namespace ferry {
 
 using Maker = OutputPacket::Maker;
 
+namespace {
+
+/// The source that a prompt is for a stage. No media has this number.
+constexpr std::uint64_t kPromptSource = UINT64_MAX - 1;
+
+}  // namespace
+
 class Output::FromStage final : public MadePackets {
  public:
   FromStage(Output& output, Instant now, OutputSender& sender)
@@ -65,6 +72,7 @@ void Output::make_media() {
 }
 
 bool Output::start_prompt(PromptOrder order, Instant now) {
+  ++into_stage_.ssrc.value;
   return std::exchange(prompt_, std::make_unique<PromptPlayer>(std::move(order), now)) != nullptr;
 }
 
@@ -112,6 +120,7 @@ void Output::note_own(Maker maker, Instant now) noexcept {
 DropReason Output::on_packet(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept {
   if (hears_nobody()) return DropReason::kPromptPlaying;
   if (packet.conversion) return through_stage(packet, now, sender);
+  if (mixes_prompt()) return DropReason::kPromptPlaying;
   if (is_interrupting(packet, now)) return DropReason::kOtherSpeaks;
   ++media_in_;
   take_up(packet, now, sender);
@@ -253,10 +262,10 @@ std::optional<Instant> Output::due() const noexcept {
   if (digit_) return digit_->due();
   if (tone_) return tone_->due();
   std::optional<Instant> first;
-  if (prompt_)
-    first = prompt_->due();
-  else if (stage_)
-    first = stage_->due();
+  if (prompt_) first = prompt_->due();
+  if (stage_ && (!prompt_ || mixes_prompt())) {
+    if (const auto made = stage_->due(); made && (!first || *made < *first)) first = made;
+  }
   if (!digits_.empty() && (!first || digits_from_ < *first)) first = digits_from_;
   return first;
 }
@@ -265,7 +274,9 @@ bool Output::drive(Instant now, bool can_send, OutputSender& sender) noexcept {
   bool has_ended = false;
   drive_digits(now, can_send, sender);
   while (!sends_digit() && prompt_ && prompt_->due() <= now) {
-    if (!play(*prompt_, Maker::kPrompt, now, can_send, sender)) continue;
+    const bool is_over = mixes_prompt() ? play_into_stage(now, can_send, sender)
+                                        : play(*prompt_, Maker::kPrompt, now, can_send, sender);
+    if (!is_over) continue;
     prompt_.reset();
     has_ended = true;
   }
@@ -303,6 +314,24 @@ bool Output::play(PromptPlayer& player, Maker maker, Instant now, bool can_send,
   const TimelinePosition at = timeline_->generate(units, begins || packet->ends_pause);
   note_own(maker, now);
   if (sender.send({at, player.order().type, maker, packet->payload}) && maker == Maker::kPrompt) ++played_;
+  return false;
+}
+
+bool Output::play_into_stage(Instant now, bool can_send, OutputSender& sender) noexcept {
+  const auto packet = prompt_->take(now, can_send);
+  if (!packet) return prompt_->is_over();
+  RtpView rtp;
+  rtp.ssrc = into_stage_.ssrc;
+  rtp.sequence = into_stage_.sequence;
+  rtp.timestamp = into_stage_.timestamp += packet->units;
+  rtp.marker = packet->begins || packet->ends_pause;
+  rtp.payload_type = prompt_->order().type;
+  rtp.payload = packet->payload;
+  into_stage_.sequence.value = static_cast<std::uint16_t>(into_stage_.sequence.value + 1);
+  if (stage_->refusal() != DropReason::kNone) return false;
+  FromStage out(*this, now, sender);
+  stage_->hear(kPromptSource, prompt_->order().conversion, rtp, now, out);
+  ++played_;
   return false;
 }
 

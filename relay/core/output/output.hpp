@@ -77,12 +77,13 @@ class OutputSender {
 /// has none as long as all its packets leave as they came. Sans-IO; one worker uses it, without locks. Only
 /// the orders of control allocate, packets do not.
 ///
-/// While a prompt or DTMF plays, the receiver hears nobody else. Otherwise a stage makes the audio of sources
-/// with a conversion, and the repacketizer that of the others; without either, packets leave as they came. A
-/// source without a conversion and those of the stage take turns: one of them has the floor. A prompt over
-/// packets that leave as they came is a stream of its own beside theirs. Everything else is one stream. It
-/// begins with the numbers of the sender whose packet is the first. It keeps its SSRC from the moment when
-/// the relay puts something of its own into it.
+/// While a prompt or DTMF plays, the receiver hears nobody else, unless the prompt goes into the stage, as
+/// one source of several (`PromptOrder::conversion`). Otherwise a stage makes the audio of sources with a
+/// conversion, and the repacketizer that of the others; without either, packets leave as they came. A source
+/// without a conversion and those of the stage take turns: one of them has the floor. A prompt over packets
+/// that leave as they came is a stream of its own beside theirs. Everything else is one stream. It begins
+/// with the numbers of the sender whose packet is the first. It keeps its SSRC from the moment when the relay
+/// puts something of its own into it.
 ///
 /// A source that needs nothing but other numbers is passed on (`pass`): its packets leave as they came, by a
 /// constant shift of their numbers, and the output does not see what leaves. Before anything else is put into
@@ -103,7 +104,7 @@ class Output {
   /// True while a prompt plays whose end is an event.
   [[nodiscard]] bool tells_prompt_end() const noexcept { return prompt_ && !prompt_->order().progress; }
   /// True while the receiver hears nobody but the relay.
-  [[nodiscard]] bool hears_nobody() const noexcept { return prompt_ || digit_ || tone_; }
+  [[nodiscard]] bool hears_nobody() const noexcept { return (prompt_ && !mixes_prompt()) || digit_ || tone_; }
 
   /// Gives the relay's own stream its first numbers, unless it has begun already. `needs_own_ssrc`: the
   /// receiver has the key of a sender, so that the relay may not send under that sender's SSRC (RFC 3711
@@ -204,6 +205,12 @@ class Output {
   /// Sends the packet of a prompt, or of a digit as sound, that is due. True if it has ended.
   bool play(PromptPlayer& player, OutputPacket::Maker maker, Instant now, bool can_send,
             OutputSender& sender) noexcept;
+  /// True if the prompt is heard beside others.
+  [[nodiscard]] bool mixes_prompt() const noexcept {
+    return prompt_ && prompt_->order().conversion && stage_;
+  }
+  /// Lets the stage hear the packet of the prompt that is due. True if the prompt has ended.
+  bool play_into_stage(Instant now, bool can_send, OutputSender& sender) noexcept;
   /// Sends the packet of the DTMF event that is due.
   void play_event(bool can_send, OutputSender& sender) noexcept;
   /// Sends what is due of digits.
@@ -250,6 +257,8 @@ class Output {
   std::optional<PassedStream> passing_;
   /// Null: no prompt plays.
   std::unique_ptr<PromptPlayer> prompt_;
+  /// The stream of prompts that the stage hears. Each prompt has an SSRC of its own.
+  TimelinePosition into_stage_;
   /// Made with the first packet that needs it. It stays, so that sequence numbers go on.
   std::unique_ptr<Repacketizer> repacketizer_;
   /// Null: no source has a conversion.

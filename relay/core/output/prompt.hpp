@@ -3,6 +3,7 @@
 
 #include "relay/base/bytes.hpp"
 #include "relay/base/types.hpp"
+#include "relay/core/audio/conversion.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -143,6 +144,9 @@ struct PromptOrder {
   /// Where its listener's worker notes how far it is, and its end. Null: nobody asks, and the worker tells
   /// the end by an event instead.
   std::shared_ptr<PromptProgress> progress;
+  /// How it is heard beside what others send, through the listener's stage: what its packets are, and what
+  /// the listener gets. Null: in place of everybody else.
+  std::shared_ptr<const AudioConversion> conversion{};
 };
 
 }  // namespace ferry

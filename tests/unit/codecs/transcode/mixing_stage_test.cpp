@@ -49,15 +49,14 @@ struct Party {
   double amplitude = 3000;
 };
 
-
 /// The stages of a conference: what each of the parties hears. Packets of each party leave at its own phase.
 struct Conference {
   explicit Conference(const std::vector<Party>& all, unsigned length_s) : parties(all), worlds(all.size()) {
     for (std::size_t from = 0; from < parties.size(); ++from) {
       TranscodeSender sender(parties[from].format, settings_of(parties[from].format), 20);
       const std::size_t length = std::size_t{sender.rate_hz()} * length_s;
-      packets.push_back(sender.packets(
-          tone_of(parties[from].hertz, parties[from].amplitude, sender.rate_hz(), length)));
+      packets.push_back(
+          sender.packets(tone_of(parties[from].hertz, parties[from].amplitude, sender.rate_hz(), length)));
     }
     for (std::size_t to = 0; to < parties.size(); ++to) {
       for (std::size_t from = 0; from < parties.size(); ++from) {
@@ -82,7 +81,8 @@ struct Conference {
     const auto begin = static_cast<std::size_t>(begin_s * rate);
     const auto end = std::min(static_cast<std::size_t>(end_s * rate), heard.size());
     if (begin >= end) return -200;
-    const double found = amplitude_at(parties[from].hertz, std::span(heard).subspan(begin, end - begin), rate);
+    const double found =
+        amplitude_at(parties[from].hertz, std::span(heard).subspan(begin, end - begin), rate);
     return decibels(found / parties[from].amplitude);
   }
   std::vector<Party> parties;

@@ -122,6 +122,49 @@ TEST_F(TreatedFlows, APacketTimeOfTheClient) {
   EXPECT_EQ(sink(0).ptime_ms, 30) << "B's own SDP counts";
 }
 
+TEST_F(TreatedFlows, WhoHearsSeveralByACommandHearsThemMixed) {
+  agree({kPcma}, {kPcma}, {kPcma}, {kPcma});
+  EXPECT_EQ(sink(0).conversion, nullptr);
+  // B hears A, and itself by a command: a third party would be the same.
+  const auto hear_another = [&](SubscriptionKind kind) {
+    call.media(1).subscriptions.push_back({&call.media(1), kind});
+  };
+  hear_another(SubscriptionKind::kOfferAnswer);
+  EXPECT_EQ(sink(0).conversion, nullptr) << "branches of a call are not mixed";
+  call.media(1).subscriptions.pop_back();
+  hear_another(SubscriptionKind::kPubSub);
+  ASSERT_NE(sink(0).conversion, nullptr);
+  EXPECT_TRUE(sink(0).conversion->mixes);
+  EXPECT_EQ(sink(1).conversion, nullptr) << "A hears B alone";
+  EXPECT_EQ(told(), (std::vector<std::string>{"A to B: PCMA/8000 becomes PCMA/8000 (8), 20 ms; mixed of 2",
+                                              "B to B: PCMA/8000 becomes PCMA/8000 (8), 20 ms; mixed of 2"}));
+  call.media(0).may_send = false;
+  EXPECT_EQ(sink(0).conversion, nullptr) << "A is silent by its SDP, so one is left";
+  call.media(0).may_send = true;
+  call.media(1).subscriptions.back().rtcp_only = true;
+  EXPECT_EQ(sink(0).conversion, nullptr);
+}
+
+TEST_F(TreatedFlows, ThePlayerOfTheReceiverDecides) {
+  agree({kPcma}, {kPcma}, {kPcma}, {kPcma});
+  const auto play = [&](AudioPlayer player) {
+    CodecWishes wishes;
+    wishes.player = player;
+    call.media(1).codec_wishes = std::make_shared<const CodecWishes>(wishes);
+  };
+  play(AudioPlayer::kAlways);
+  ASSERT_NE(sink(0).conversion, nullptr);
+  EXPECT_TRUE(sink(0).conversion->mixes);
+  EXPECT_EQ(sink(1).conversion, nullptr);
+  play(AudioPlayer::kTranscoding);
+  EXPECT_EQ(sink(0).conversion, nullptr) << "there is nothing to convert";
+  agree({kPcma}, {opus(96)}, {opus(96)}, {kPcma});
+  ASSERT_NE(sink(0).conversion, nullptr);
+  EXPECT_TRUE(sink(0).conversion->mixes) << "sounds go into it";
+  play(AudioPlayer::kOff);
+  EXPECT_FALSE(sink(0).conversion->mixes);
+}
+
 TEST_F(TreatedFlows, LAT15_FollowTheTermsInForce) {
   agree({kPcma}, {kPcma}, {kPcma}, {kPcma});
   call.media(0).agreed = std::make_unique<MediaTerms>(call.media(0));

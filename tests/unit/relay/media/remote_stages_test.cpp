@@ -226,7 +226,8 @@ TEST_F(RemoteStagesTest, AFloodOfOneSourceLeavesRoomForTheOthers) {
   std::size_t of_others = 0;
   for (const Came& each : desk.came) of_others += each.serial == 8 ? 1 : 0;
   EXPECT_EQ(of_others, 50u);
-  EXPECT_EQ(desk.came.size() + desk.lost[DropReason::kMediaOverload], 10'100u) << "none is lost without a name";
+  EXPECT_EQ(desk.came.size() + desk.lost[DropReason::kMediaOverload], 10'100u)
+      << "none is lost without a name";
   EXPECT_GT(desk.came.size(), 200u);
   // What was taken gives the share back.
   const std::size_t before = desk.came.size();

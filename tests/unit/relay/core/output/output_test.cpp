@@ -370,6 +370,52 @@ TEST_F(OutputTest, SSR2_AStageIsSwitchedOnAndOffInMidCallWithoutAJump) {
   expect_one_stream(800);
 }
 
+/// Notes what it is given: whose packets, and of which type.
+class Ear final : public OutputStage {
+ public:
+  explicit Ear(std::vector<std::pair<std::uint64_t, RtpView>>& heard) : heard_(heard) {}
+  void hear(std::uint64_t from, const std::shared_ptr<const AudioConversion>&, const RtpView& rtp, Instant,
+            MadePackets&) noexcept override {
+    heard_.emplace_back(from, rtp);
+  }
+  [[nodiscard]] std::optional<Instant> due() const noexcept override { return std::nullopt; }
+  void drive(Instant, MadePackets&) noexcept override {}
+
+ private:
+  std::vector<std::pair<std::uint64_t, RtpView>>& heard_;
+};
+
+TEST_F(OutputTest, APromptWithAConversionIsOneSourceOfTheStage) {
+  std::vector<std::pair<std::uint64_t, RtpView>> heard;
+  output.begin(Ssrc{7}, SeqNo{1}, 1);
+  output.set_stage(std::make_unique<Ear>(heard));
+  PromptOrder order = prompt_of(5);
+  order.conversion = kConversion;
+  output.start_prompt(order, receiver.now);
+  EXPECT_FALSE(output.hears_nobody());
+  pass(120ms, {&a});
+  EXPECT_EQ(last, DropReason::kNone);
+  a.is_converted = false;
+  pass(20ms, {&a});
+  EXPECT_EQ(ended, 1u) << "its last packet has lasted";
+  std::vector<RtpView> of_prompt;
+  for (const auto& [from, rtp] : heard) {
+    if (from != kA) of_prompt.push_back(rtp);
+  }
+  EXPECT_EQ(heard.size() - of_prompt.size(), 6u) << "the party is heard meanwhile";
+  ASSERT_EQ(of_prompt.size(), 5u);
+  for (std::size_t i = 1; i < of_prompt.size(); ++i) {
+    EXPECT_EQ(of_prompt[i].payload_type, PayloadType{8});
+    EXPECT_EQ(of_prompt[i].sequence.value, of_prompt[i - 1].sequence.value + 1);
+    EXPECT_EQ(of_prompt[i].timestamp, of_prompt[i - 1].timestamp + 160);
+  }
+  // Who passes beside a stage waits for the end of the prompt, and another prompt is another stream.
+  output.start_prompt(order, receiver.now);
+  pass(20ms, {&a});
+  EXPECT_EQ(last, DropReason::kPromptPlaying);
+  EXPECT_NE(heard.back().second.ssrc, of_prompt.front().ssrc);
+}
+
 TEST_F(OutputTest, AConversionWithoutAStageIsRefused) {
   output.set_stage(std::make_unique<Double>(), 5);
   EXPECT_TRUE(output.has_stage(5));
