@@ -474,9 +474,17 @@ bool SpeechPath::fill(bool gives_up) {
   return true;
 }
 
+bool SpeechPath::fill_ahead() {
+  if (look_ahead() <= static_cast<std::size_t>(samples_in(milliseconds(kToFind)))) return true;
+  while (is_playing_ && !tone_ && !tone_news_ && samples_.size() < packet_ + look_ahead() &&
+         source_.front() != nullptr && take_front(false)) {
+  }
+  return is_playing_;
+}
+
 void SpeechPath::leave_out_excess() {
   // More came than time passes, or it was held up on its way: the oldest goes.
-  const Duration most = milliseconds(conversion_->most_delay_ms) + milliseconds(60) +
+  const Duration most = milliseconds(conversion_->most_delay_ms) + milliseconds(kToFind) +
                         time_of(static_cast<std::int64_t>(length_ + packet_), rate_hz_);
   bool has_left_out = false;
   while (source_.waiting() > 1 && source_.waiting_time() > most) {
@@ -503,6 +511,8 @@ void SpeechPath::run(Instant now, MadePackets& out) {
     leave_out_excess();
     if (is_muted_) return run_muted();
     if (!is_playing_ && !start(now)) return;
+    if (!fill_ahead()) continue;
+    if (tone_news_) return;
     const Instant at = leave(next_);
     if (now - at > kStall) {
       stop();

@@ -130,6 +130,9 @@ class SpeechPath {
   /// The front lies so many samples before the end.
   void absorb(std::int64_t excess) noexcept;
   void leave_out_excess();
+  /// Decodes what is in order as it comes, if it is held back so long that it would fill the queue of the
+  /// source. False if the sound has stopped.
+  bool fill_ahead();
   /// Moves the grid toward the delay that is wanted.
   void steer(Instant at, Instant least, std::size_t length) noexcept;
   /// Makes the samples that come next longer or shorter, if the grid has left the line of the clock on the

@@ -41,6 +41,7 @@ struct AudioTreatment {
                                          const CodecCatalogue& catalogue);
 
 /// How digits in the speech of `from` are listened for. Nothing if `catalogue` decodes nothing of it.
-[[nodiscard]] std::optional<AudioConversion> listen_to(const PartyCodecs& from, const CodecCatalogue& catalogue);
+[[nodiscard]] std::optional<AudioConversion> listen_to(const PartyCodecs& from,
+                                                       const CodecCatalogue& catalogue);
 
 }  // namespace ferry

@@ -11,9 +11,9 @@
 
 namespace ferry {
 
-/// The rules for the digits of one party, and how far its keys have switched them. Whether anything is covered
-/// at all is `Leg::events_blocked`. Plain but for `on_digit` and `on_time`, which are pure. Control thread
-/// only.
+/// The rules for the digits of one party, and how far its keys have switched them. Whether anything is
+/// covered at all is `Leg::events_blocked`. Plain but for `on_digit` and `on_time`, which are pure. Control
+/// thread only.
 struct DigitRules {
   /// What takes the place of a digit while it is blocked.
   DigitCover cover = DigitCover::kDrop;

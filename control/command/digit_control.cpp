@@ -6,8 +6,8 @@
 // the parties share a key, digits are dropped instead: none passes for want of a codec.
 #include "control/command/digit_control.hpp"
 
-#include "control/log/log.hpp"
 #include "control/session/call_register.hpp"
+#include "control/session/observer.hpp"
 #include "control/session/plan_sync.hpp"
 
 #include <algorithm>
@@ -160,7 +160,6 @@ void DigitControl::done(Call& call, const Leg* party, std::vector<std::string>& 
   call.touched = clock_.now;
   services_.plans.sync(call);
   for (std::string& each : undone_guards(call, party)) {
-    log::warn("call {}: {}", log::quote(call.id), each);
     if (std::ranges::find(call.not_in_force, each) == call.not_in_force.end())
       call.not_in_force.push_back(each);
     warnings.push_back(std::move(each));
@@ -185,13 +184,13 @@ std::vector<std::string> undone_guards(const Call& call, const Leg* party) {
         return !sink.rtcp_only && sink.media_allowed && !(sink.conversion && sink.conversion->guard);
       });
       if (!is_missing) continue;
-      undone.push_back(is_processed
-                           ? fmt::format("DTMF-security={}: some receiver of party {} has no codec for it, so "
-                                         "digits are dropped",
-                                         to_string(cover), leg->number)
-                           : fmt::format("delay-buffer, DTMF-delay: some receiver of party {} has no codec for "
-                                         "it, so nothing is delayed",
-                                         leg->number));
+      undone.push_back(
+          is_processed ? fmt::format("DTMF-security={}: some receiver of party {} has no codec for it, so "
+                                     "digits are dropped",
+                                     to_string(cover), leg->number)
+                       : fmt::format("delay-buffer, DTMF-delay: some receiver of party {} has no codec for "
+                                     "it, so nothing is delayed",
+                                     leg->number));
     }
   }
   return undone;
@@ -202,8 +201,10 @@ void DigitTriggers::follow(Call& call, DigitRules& rules, bool& blocked, DigitRu
   if (change == DigitRules::Change::kNone) return;
   rules.cover = change == DigitRules::Change::kBegins ? rules.when_triggered : rules.afterwards;
   blocked = rules.cover != DigitCover::kNone;
-  log::info("call {}: digits switch DTMF of {} to {}", log::quote(call.id), whose, to_string(rules.cover));
   services_.plans.sync(call);
+  if (services_.observers.wants_decisions(call))
+    services_.observers.tell(&CallObserver::on_decision, call,
+                             fmt::format("digits switch DTMF of {} to {}", whose, to_string(rules.cover)));
 }
 
 void DigitTriggers::on_dtmf(Call& call, Leg& leg, const DtmfEvent& event) {

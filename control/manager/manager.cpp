@@ -76,9 +76,8 @@ SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& 
       watch_observer_(watch_),
       listener_(std::move(listener)) {
   // `Endings` notes a call as it is before the others change it.
-  for (CallObserver* each : std::initializer_list<CallObserver*>{&watch_observer_, &endings_, &listener_,
-                                                                 &taps_, &rtpproxy_, &recordings_,
-                                                                 &triggers_})
+  for (CallObserver* each : std::initializer_list<CallObserver*>{
+           &watch_observer_, &endings_, &listener_, &taps_, &rtpproxy_, &recordings_, &triggers_})
     observers_.add(*each);
   desk_.open_shared(interfaces_);
 }

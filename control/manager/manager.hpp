@@ -187,6 +187,7 @@ class SessionManager {
   [[nodiscard]] const Services& services() { return services_; }
   [[nodiscard]] Taps& taps() { return taps_; }
   [[nodiscard]] Recordings& recordings() { return recordings_; }
+  [[nodiscard]] DigitTriggers& digit_triggers() { return triggers_; }
   /// The sessions of the rtpproxy protocol.
   [[nodiscard]] RtpproxySessions& rtpproxy_sessions() { return rtpproxy_; }
   /// Adds an observer. It is told after those that were added before.

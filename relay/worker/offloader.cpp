@@ -11,8 +11,9 @@
 // - `wanted` computes the flow from nothing but plan, latch and sinks. `follow` compares it with what is
 //   installed, so any change anywhere ends in the same place: keep, update or withdraw.
 // - A stream that has packets of the relay's own in it leaves by other numbers. Once those are constant
-//   (`PassedStream`), they are part of the flow like everything else. Whoever puts something into such a stream
-//   withdraws the flow first, and goes on behind what the kernel has sent (`OwnPackets::stop_passing`).
+//   (`PassedStream`), they are part of the flow like everything else. Whoever puts something into such a
+//   stream withdraws the flow first, and goes on behind what the kernel has sent
+//   (`OwnPackets::stop_passing`).
 // - `before_judgement` withdraws a flow when one of its packets reaches user space all the same. The kernel
 //   punts what needs a decision, and the decision needs the counters.
 // - `before_reports` reads the flows to a party that reports on a stream of which user space knows nothing.

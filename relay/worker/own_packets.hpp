@@ -18,11 +18,7 @@ namespace ferry {
 class OwnPackets final : private MadeElsewhere {
  public:
   OwnPackets(WorkerContext& context, Deadlines& deadlines, SendBatch& sends, Offloader& offloader)
-      : context_(context),
-        deadlines_(deadlines),
-        sends_(sends),
-        offloader_(offloader),
-        listeners_(context) {}
+      : context_(context), deadlines_(deadlines), sends_(sends), offloader_(offloader), listeners_(context) {}
 
   /// Plays a prompt to the party of `entry`, in place of one that is being played. Throws std::bad_alloc.
   void start_prompt(TransportEntry& entry, StartPrompt& command);

@@ -79,7 +79,8 @@ void ToneListeners::tell(TransportEntry& entry, const ToneListener& listener, co
   event.event = digit->event;
   event.volume = digit->volume;
   event.duration_ms = digit->duration_ms;
-  event.duration = static_cast<std::uint16_t>(std::min<std::uint32_t>(digit->duration_ms * kUnitsPerMs, 0xffff));
+  event.duration =
+      static_cast<std::uint16_t>(std::min<std::uint32_t>(digit->duration_ms * kUnitsPerMs, 0xffff));
   event.source = entry.state.latch(Component::kRtp).learned().address;
   context_.tell({entry.id, TransportEvent::kDtmf, event});
 }

@@ -5,10 +5,10 @@
 // How it works: a `Play` is one call of A and B on a relay of its own. A seed draws what happens in it: bad
 // links before the relay, packets of types that nobody negotiated, of strangers and of other ports of the
 // party, new SSRCs, jumps, pauses, DTMF and RTCP, re-INVITEs with hold, other codecs or another port,
-// commands that block and silence, prompts, digits of the relay, taps, moves to a worker without a kernel, and moments of reading.
-// No draw asks the relay. The same seed is played twice, once with the model of the kernel (tests/support)
-// and once without, and the two are compared reading by reading. `figures_of` puts all of a reading into
-// JSON, so that a failure shows what differs, and nothing else.
+// commands that block and silence, prompts, digits of the relay, taps, moves to a worker without a kernel,
+// and moments of reading. No draw asks the relay. The same seed is played twice, once with the model of the
+// kernel (tests/support) and once without, and the two are compared reading by reading. `figures_of` puts all
+// of a reading into JSON, so that a failure shows what differs, and nothing else.
 //
 // The two may differ in what `reconciled` takes out, and in nothing else. FERRY_SEED and FERRY_SEEDS choose
 // the seeds (default 200 from 1).

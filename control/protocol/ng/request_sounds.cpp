@@ -136,9 +136,8 @@ void code_digits(Request& request, std::string& code, const Value& value) {
     text = *string;
   else if (const auto number = value.as_integer(true))
     text = std::to_string(*number);
-  std::ranges::transform(text, text.begin(), [](char c) {
-    return c >= 'a' && c <= 'd' ? static_cast<char>(c - 'a' + 'A') : c;
-  });
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'a' && c <= 'd' ? static_cast<char>(c - 'a' + 'A') : c; });
   const bool is_code = text.find_first_not_of("0123456789*#ABCD") == std::string::npos;
   // The digits of a code are as secret as what it guards, so they are not told again.
   if (is_code && text.size() <= kMostCodeDigits)
@@ -177,7 +176,8 @@ void pitches(Request& request, const Value& value) {
   }
 }
 
-void natural(Request& request, std::optional<std::int64_t>& number, std::string_view key, const Value& value) {
+void natural(Request& request, std::optional<std::int64_t>& number, std::string_view key,
+             const Value& value) {
   const auto read = value.as_integer(true);
   if (read && *read >= 0)
     number = *read;

@@ -67,10 +67,10 @@ static __always_inline __u32 find_first(const struct ferry_flow *flow, const str
   return FERRY_PUNT_NONE;
 }
 
-/* True if the frame needs nothing that only helpers of the kernel can do: another address family, a partial checksum,
- * several receivers. */
+/* True if the frame needs nothing that is better left to helpers of the kernel: another address family, a partial
+ * checksum, several receivers, other numbers. */
 static __always_inline int is_plain(const struct frame *f, const struct route *route) {
-  return !(route->flags & FERRY_TC_ONLY) && route->is_ipv6 == f->is_ipv6 && f->checksum != 0 && !route->partial;
+  return !(route->flags & (FERRY_TC_ONLY | FERRY_SHIFTED)) && route->is_ipv6 == f->is_ipv6 && f->checksum != 0 && !route->partial;
 }
 
 /* Sends a plain frame to its receiver: rewrites the headers in place, without helpers that resize the packet. */
@@ -78,7 +78,7 @@ static __always_inline int send_plain(struct __sk_buff *skb, const struct frame 
                                       const struct ferry_hop *hop) {
   /* A sum that the driver made of the whole frame (CHECKSUM_COMPLETE) has to follow the change. */
   bpf_csum_update(skb, (__u16)~route->address_change);
-  if (!write_headers((void *)(long)skb->data, (void *)(long)skb->data_end, f, route, hop, checksum_for(f, route)))
+  if (!write_headers((void *)(long)skb->data, (void *)(long)skb->data_end, f, route, hop, new_checksum(f, route, 0), 0))
     return TC_ACT_SHOT;
   add_one(FERRY_SENT_TC);
   return bpf_redirect(hop->ifindex, 0);

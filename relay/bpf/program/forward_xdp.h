@@ -59,7 +59,8 @@ static __always_inline int forward_xdp(struct xdp_md *ctx, enum stage stage) {
   /* An IPv6 header is 20 octets longer. The Ethernet header is written anew in front of it. */
   if (!f.is_ipv6 && route.is_ipv6 && bpf_xdp_adjust_head(ctx, -grows) != 0) return XDP_DROP;
   if (f.is_ipv6 && !route.is_ipv6 && bpf_xdp_adjust_head(ctx, grows) != 0) return XDP_DROP;
-  if (!write_headers((void *)(long)ctx->data, (void *)(long)ctx->data_end, &f, &route, hop, check)) return XDP_DROP;
+  if (!write_headers((void *)(long)ctx->data, (void *)(long)ctx->data_end, &f, &route, hop, check, 1))
+    return XDP_DROP;
   add_one(FERRY_SENT_XDP);
   return hop->ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(hop->ifindex, 0);
 }

@@ -50,9 +50,10 @@ static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct pair *en
   __builtin_memcpy(&ip->daddr, ends->remote, 16);
 }
 
-/* Writes the headers of a frame that has room for them. 0: it has not. */
+/* Writes the headers of a frame that has room for them. 0: it has not. `may_shift` is a constant: the numbers of its
+ * RTP header may be other ones, too. */
 static __always_inline int write_headers(void *data, void *data_end, const struct frame *f, const struct route *route,
-                                         const struct ferry_hop *hop, __u16 check) {
+                                         const struct ferry_hop *hop, __u16 check, int may_shift) {
   struct ethhdr *eth = data;
   struct udphdr *udp;
   if (route->is_ipv6) {
@@ -68,7 +69,7 @@ static __always_inline int write_headers(void *data, void *data_end, const struc
     write_ipv4(ip, &route->ends, route->tos, f->udp_size, f->is_ipv6);
     eth->h_proto = bpf_htons(ETH_P_IP);
   }
-  if ((route->flags & FERRY_SHIFTED) && !write_numbers(udp, data_end, &route->numbers)) return 0;
+  if (may_shift && (route->flags & FERRY_SHIFTED) && !write_numbers(udp, data_end, &route->numbers)) return 0;
   udp->check = check;
   udp->source = route->local_port_be;
   udp->dest = route->peer_port_be;

@@ -38,8 +38,8 @@ struct OffloadSink {
 enum class Sampling : std::uint8_t { kNone, kSparse, kHeaders, kWhole };
 
 /// One direction of a locked plain stream. RTP that arrives at `local` from `peer` leaves for `sinks` as it
-/// came, or by other numbers. Everything else that arrives at `local` is punted, that is, left to the sockets, except where a
-/// member says otherwise. Plain values; `local` names the flow.
+/// came, or by other numbers. Everything else that arrives at `local` is punted, that is, left to the
+/// sockets, except where a member says otherwise. Plain values; `local` names the flow.
 struct OffloadFlow {
   /// Our address and port that the stream arrives at.
   Endpoint local;

@@ -43,8 +43,7 @@ struct PlainPassing {
 ///             receiver is left out meanwhile.
 /// `receiver`  has the streams that leave for the receiver.
 [[nodiscard]] inline PlainPassing plain_passing(const Sink& sink, const Output* output,
-                                                const Streams& receiver, MediaId source,
-                                                Ssrc ssrc) noexcept {
+                                                const Streams& receiver, MediaId source, Ssrc ssrc) noexcept {
   if (is_remade(sink) || sink.renumbering || sink.extensions.rewrites()) return {};
   const bool is_shifted = output != nullptr && output->makes_media();
   const StreamShift* shift = is_shifted ? output->settled_shift(source.value, ssrc) : nullptr;

@@ -175,7 +175,8 @@ class Output {
   /// The numbers by which any further packet of the stream `ssrc` of the source `from` leaves. Null if they
   /// are not known beforehand.
   [[nodiscard]] const StreamShift* settled_shift(std::uint64_t from, Ssrc ssrc) const noexcept {
-    const bool is_known = passing_ && passing_->is_settled() && from == speaker_ && !stage_ && !hears_nobody();
+    const bool is_known =
+        passing_ && passing_->is_settled() && from == speaker_ && !stage_ && !hears_nobody();
     return is_known && passing_->input() == ssrc ? &passing_->shift() : nullptr;
   }
   /// Sends a packet that the stage has made somewhere else. Returns kNone, or why the receiver does not hear

@@ -27,7 +27,8 @@ class PassedStream {
   static constexpr int kMostBehind = 100;
 
   /// `first` is the number, as it came, of the first packet that passes.
-  PassedStream(Ssrc input, SeqNo first, const StreamShift& shift) : input_(input), first_(first), shift_(shift) {}
+  PassedStream(Ssrc input, SeqNo first, const StreamShift& shift)
+      : input_(input), first_(first), shift_(shift) {}
 
   [[nodiscard]] Ssrc input() const noexcept { return input_; }
   [[nodiscard]] const StreamShift& shift() const noexcept { return shift_; }

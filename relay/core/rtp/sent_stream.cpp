@@ -45,8 +45,7 @@ void SentStream::count(const OffloadedTraffic& below) noexcept {
   SsrcCounters& c = counters_;
   const SeqNo before = below.as_left(below.before);
   const SeqNo first{static_cast<std::uint16_t>(before.value + 1)};
-  const SeqNo newest =
-      below.as_left(SeqNo{static_cast<std::uint16_t>(below.stream->highest_extended)});
+  const SeqNo newest = below.as_left(SeqNo{static_cast<std::uint16_t>(below.stream->highest_extended)});
   // If only late packets left, the newest time stamp is of a packet that came and was not sent (hold).
   if (c.packets == 0 || below.advanced) c.last_timestamp = below.as_left(below.stream->last_timestamp);
   if (c.packets == 0) {

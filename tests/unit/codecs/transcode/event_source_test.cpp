@@ -14,10 +14,9 @@ class EventSourceTest : public ::testing::Test {
   std::optional<EventSource::News> hear(std::uint32_t timestamp, unsigned duration, bool ends = false,
                                         std::uint8_t event = 5, std::uint32_t ssrc = 1) {
     now += milliseconds(20);
-    const std::array<std::byte, 4> payload = {std::byte{event},
-                                              static_cast<std::byte>((ends ? 0x80 : 0) | 10),
-                                              static_cast<std::byte>(duration >> 8),
-                                              static_cast<std::byte>(duration & 0xff)};
+    const std::array<std::byte, 4> payload = {
+        std::byte{event}, static_cast<std::byte>((ends ? 0x80 : 0) | 10),
+        static_cast<std::byte>(duration >> 8), static_cast<std::byte>(duration & 0xff)};
     RtpView rtp;
     rtp.ssrc = Ssrc{ssrc};
     rtp.timestamp = timestamp;

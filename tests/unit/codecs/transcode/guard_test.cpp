@@ -124,8 +124,8 @@ TEST(Guard, NothingOfADigitLeavesInAnyModeHoweverItWasPressed) {
       for (const bool has_events : {false, true}) {
         TranscodeWorld world(guarded(covered(cover), has_events));
         dial(world, by, digits);
-        const auto what = ::testing::Message() << static_cast<int>(by) << " " << static_cast<int>(cover) << " "
-                                               << has_events;
+        const auto what = ::testing::Message()
+                          << static_cast<int>(by) << " " << static_cast<int>(cover) << " " << has_events;
         EXPECT_EQ(tones_in(world.heard), "") << what;
         EXPECT_EQ(events_in(world.heard), "") << what;
         expect_one_time(world.heard);

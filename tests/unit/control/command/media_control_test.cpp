@@ -2,6 +2,7 @@
 // (docs/reference/ng.md#party-selection, docs/reference/ng.md#blocking).
 #include "control/command/media_control.hpp"
 
+#include "control/command/digit_control.hpp"
 #include "tests/support/small_relay.hpp"
 
 namespace ferry::test::media_control_test {
@@ -133,7 +134,7 @@ TEST(MediaControl, EventsAreBlockedOfPartiesAndCallsAlone) {
   Call& call = relay.add_call();
   Request flow = SmallRelay::request("call", "A", "B");
   set(flow, Flag::kDirectional);
-  ASSERT_TRUE(relay.run(mark(MediaMark::kBlockEvents, true), flow));
+  ASSERT_TRUE(relay.run(command(&DigitControl::block), flow));
   EXPECT_TRUE(call.legs[0]->events_blocked) << "never of single flows";
   EXPECT_FALSE(call.events_blocked);
   EXPECT_EQ(blocked(call), "");

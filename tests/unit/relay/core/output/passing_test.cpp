@@ -32,7 +32,8 @@ TEST(PassedStream, ItIsSettledOnceNothingFromBeforeCanCome) {
   ASSERT_TRUE(passing.take(SeqNo{1100}));
   EXPECT_TRUE(passing.is_settled());
   // A packet so far behind the newest one needs confirmation now, so it does not come here.
-  for (std::uint32_t n = 1101; n < 100'000; ++n) ASSERT_TRUE(passing.take(SeqNo{static_cast<std::uint16_t>(n)}));
+  for (std::uint32_t n = 1101; n < 100'000; ++n)
+    ASSERT_TRUE(passing.take(SeqNo{static_cast<std::uint16_t>(n)}));
   passing.unsettle();
   for (int n = 0; n < PassedStream::kMostBehind; ++n) {
     ASSERT_FALSE(passing.is_settled());
