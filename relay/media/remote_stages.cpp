@@ -48,8 +48,8 @@ void RemoteStage::hear(std::uint64_t from, const std::shared_ptr<const AudioConv
     return;
   }
   send(*told, is_known, conversion,
-       {owner_.serial, from, nullptr, now, rtp.ssrc, rtp.timestamp, rtp.sequence, rtp.payload_type, rtp.marker,
-        false},
+       {owner_.serial, from, nullptr, now, rtp.ssrc, rtp.timestamp, rtp.sequence, rtp.payload_type,
+        rtp.marker, false},
        rtp.payload);
 }
 

@@ -273,9 +273,8 @@ DropReason OwnPackets::remake(const Remade& what) noexcept {
   }
   FromOutput sender(*this, out, hop, sink.to, now, sink.renumbering.get());
   if (!arrived.rtp) {
-    return conclude(
-        what, output->on_datagram({from, arrived.datagram, sink.conversion, begin_of(*sink.conversion->fax)},
-                                  now, sender));
+    const SourceDatagram packet{from, arrived.datagram, sink.conversion, begin_of(*sink.conversion->fax)};
+    return conclude(what, output->on_datagram(packet, now, sender));
   }
   // Its source was the one that the stage was for, and by the last SDP it needs none.
   if (!is_converted && output->is_heard_by_stage(from)) end_stage(*output);
@@ -285,15 +284,13 @@ DropReason OwnPackets::remake(const Remade& what) noexcept {
     rtp.payload = Bytes(silent).first(std::min(rtp.payload.size(), silent.size()));
     std::ranges::fill(std::span(silent).first(rtp.payload.size()), static_cast<std::byte>(silence));
   }
-  return conclude(
-      what,
-      output->on_packet({.from = from,
-                         .rtp = rtp,
-                         .conversion = sink.conversion,
-                         .ptime_ms = sink.ptime_ms,
-                         .clock_rate_hz = arrived.payload != nullptr ? arrived.payload->clock_rate_hz : 0,
-                         .restarts = verdict.restarts},
-                        now, sender));
+  const SourcePacket packet{.from = from,
+                            .rtp = rtp,
+                            .conversion = sink.conversion,
+                            .ptime_ms = sink.ptime_ms,
+                            .clock_rate_hz = arrived.payload != nullptr ? arrived.payload->clock_rate_hz : 0,
+                            .restarts = verdict.restarts};
+  return conclude(what, output->on_packet(packet, now, sender));
 }
 
 DropReason OwnPackets::conclude(const Remade& what, DropReason reason) noexcept {
@@ -385,9 +382,8 @@ void OwnPackets::take(const StageOwner& owner, const MadePacket& packet) noexcep
 }
 
 void OwnPackets::take_datagram(const StageOwner& owner, Bytes datagram) noexcept {
-  place_collected(owner, [&](Output& output, OutputSender& sender) {
-    return output.place_datagram(datagram, sender);
-  });
+  place_collected(
+      owner, [&](Output& output, OutputSender& sender) { return output.place_datagram(datagram, sender); });
 }
 
 void OwnPackets::drive(TransportEntry& entry, Instant now) noexcept {
