@@ -15,15 +15,14 @@ bool is_g711(const NumberedFormat& each) {
          equal_ignoring_case(each.format.encoding, "PCMA");
 }
 
-/// G.711 as a party names it: its own SDP first, then the one that it was shown.
+/// G.711 as a party names it in its own SDP; if that has none, as it was shown it.
 std::vector<NumberedFormat> g711_of(const MediaTerms& terms) {
-  std::vector<NumberedFormat> found;
   for (const CodecList* list : {&terms.said_codecs, &terms.shown_codecs}) {
-    for (const NumberedFormat& each : list->formats()) {
-      if (is_g711(each)) found.push_back(each);
-    }
+    std::vector<NumberedFormat> formats = list->formats();
+    std::erase_if(formats, [](const NumberedFormat& each) { return !is_g711(each); });
+    if (!formats.empty()) return formats;
   }
-  return found;
+  return {};
 }
 
 }  // namespace

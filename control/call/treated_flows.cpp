@@ -39,13 +39,13 @@ std::string speech_of(const AudioConversion& made) {
 std::string fax_in_words(const AudioConversion& made) {
   const T38Settings& t38 = made.fax->t38;
   const bool has_parity = t38.protection.recovery == UdptlView::Recovery::kParity;
-  const std::string_view protection = has_parity                     ? "with parity"
+  const std::string_view protection = has_parity                    ? "with parity"
                                       : t38.protection.earlier == 0 ? "without redundancy"
                                                                     : "with redundancy";
-  std::string text = made.fax->role == FaxSide::Role::kToSound
-                         ? fmt::format("the fax in T.38 becomes {} ({})", name_of(made.format),
-                                       made.type.value)
-                         : fmt::format("the fax in {} becomes T.38", speech_of(made));
+  std::string text =
+      made.fax->role == FaxSide::Role::kToSound
+          ? fmt::format("the fax in T.38 becomes {} ({})", name_of(made.format), made.type.value)
+          : fmt::format("the fax in {} becomes T.38", speech_of(made));
   text += fmt::format(", version {} {}, {}", t38.version, protection, t38.ecm ? "ECM" : "no ECM");
   for (const auto& [is_used, name] :
        {std::pair{t38.v17, "V.17"}, {t38.v27ter, "V.27ter"}, {t38.v29, "V.29"}}) {

@@ -139,6 +139,9 @@ sdp::MediaSection audio_section(const sdp::MediaSection& image, const std::vecto
   audio.codecs = g711;
   if (g711.empty()) audio.codecs = {static_codec(kPcmu), static_codec(kPcma)};
   if (is_answer) audio.codecs.resize(1);
+  // Both are static types, whose numbers need no text of their own.
+  for (const sdp::Codec& each : audio.codecs)
+    audio.formats.emplace_back(each.payload_type == kPcmu ? "0" : "8");
   return audio;
 }
 

@@ -331,9 +331,8 @@ DropReason OwnPackets::remake(const Remade& what) noexcept {
   FromOutput sender(*this, out, hop, sink.to, now, sink.renumbering.get());
   if (!arrived.rtp) {
     const std::uint64_t from = entry.state.plan().sources[verdict.source].media.value;
-    return conclude(
-        what, output->on_datagram({from, arrived.datagram, sink.conversion, begin_of(*sink.conversion->fax)},
-                                  now, sender));
+    const SourceDatagram packet{from, arrived.datagram, sink.conversion, begin_of(*sink.conversion->fax)};
+    return conclude(what, output->on_datagram(packet, now, sender));
   }
   RtpView rtp = *arrived.rtp;
   std::array<std::byte, kLongestSilence> silent;

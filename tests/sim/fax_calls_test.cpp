@@ -1,5 +1,5 @@
-// Whole faxes through a relay that stands between T.38 and G.711: control, workers and stages, in virtual time.
-// Both machines are spandsp's; every pixel is compared.
+// Whole faxes through a relay that stands between T.38 and G.711: control, workers and stages, in virtual
+// time. Both machines are spandsp's; every pixel is compared.
 
 #include "codecs/fax/steady_buffer.hpp"
 #include "tests/support/fax.hpp"
@@ -85,8 +85,7 @@ class FaxCalls : public ::testing::TestWithParam<FaxRow> {
     const FaxRow& row = GetParam();
     std::string t38_lines = row.parity ? "a=T38FaxUdpEC:t38UDPFEC\r\n" : "a=T38FaxUdpEC:t38UDPRedundancy\r\n";
     const json words = {{"T.38 version", row.version},
-                        {"T.38",
-                         [&] {
+                        {"T.38", [&] {
                            std::vector<std::string> list = {row.is_forced ? "force" : "decode"};
                            if (!row.ecm) list.emplace_back("no-ECM");
                            if (row.parity) list.emplace_back("FEC");
@@ -115,8 +114,8 @@ class FaxCalls : public ::testing::TestWithParam<FaxRow> {
                                 SecretBytes<46>(random_octets(random, std::size_t{suite.key} + suite.salt)),
                                 {},
                                 {}};
-      call.answer('A', section_sdp(call.a, "audio {} RTP/SAVP 0",
-                                   "a=crypto:" + sdp::write_crypto(own, {}) + "\r\n"));
+      call.answer(
+          'A', section_sdp(call.a, "audio {} RTP/SAVP 0", "a=crypto:" + sdp::write_crypto(own, {}) + "\r\n"));
       srtp = std::make_unique<SrtpEnd>(SrtpKeys{master_key(own), master_key(lines.front())});
     }
     return call.reply()["result"] == "ok" && !::testing::Test::HasFailure();
@@ -126,7 +125,7 @@ class FaxCalls : public ::testing::TestWithParam<FaxRow> {
     LossyLink there(1, GetParam().loss);
     LossyLink back(2, GetParam().loss);
     for (int n = 0; n < most_seconds * 50; ++n) {
-      if (sound.machine.engine.is_done() && t38.engine.is_done()) return;
+      if (sound.machine.engine.is_done() && t38.engine.is_done()) break;
       t38.step();
       for (; !t38.sent.empty(); t38.sent.pop_front()) {
         if (there.passes()) world->send(call.b, call.relay('B'), t38.sent.front());
@@ -146,6 +145,8 @@ class FaxCalls : public ::testing::TestWithParam<FaxRow> {
         }
       }
     }
+    // Figures are written every second.
+    for (int n = 0; n < 100; ++n) world->run(world->elapsed() + 20ms);
   }
 
   std::unique_ptr<World> world = make_fax_world();
@@ -184,20 +185,22 @@ TEST_P(FaxCalls, EveryPixelArrives) {
     EXPECT_EQ(flow["fax"]["bit_rate"], row.bit_rate);
     EXPECT_EQ(flow["fax"]["ecm"], row.ecm);
     EXPECT_EQ(flow["fax"]["lost"], 0u) << "redundancy has brought back what was lost";
-    EXPECT_EQ(flow["fax"]["recovered"] > 0, row.loss > 0);
+    if (row.t38_sends) {
+      EXPECT_EQ(flow["fax"]["recovered"] > 0, row.loss > 0);
+    }
   }
   for (const json& leg : shown["legs"]) EXPECT_EQ(leg["medias"][0]["drops"], json::object()) << leg["tag"];
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, FaxCalls,
-    ::testing::Values(FaxRow{.name = "FromT38"}, FaxRow{.name = "FromSound", .t38_sends = false},
-                      FaxRow{.name = "WithoutEcm", .loss = 0, .ecm = false},
-                      FaxRow{.name = "Parity", .parity = true},
-                      FaxRow{.name = "Forced", .t38_sends = false, .is_forced = true},
-                      FaxRow{.name = "Secure", .is_secure = true},
-                      FaxRow{.name = "Version3", .version = 3}),
-    [](const auto& each) { return std::string(each.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, FaxCalls,
+                         ::testing::Values(FaxRow{.name = "FromT38"},
+                                           FaxRow{.name = "FromSound", .t38_sends = false},
+                                           FaxRow{.name = "WithoutEcm", .loss = 0, .ecm = false},
+                                           FaxRow{.name = "Parity", .parity = true},
+                                           FaxRow{.name = "Forced", .t38_sends = false, .is_forced = true},
+                                           FaxRow{.name = "Secure", .is_secure = true},
+                                           FaxRow{.name = "Version3", .version = 3}),
+                         [](const auto& each) { return std::string(each.param.name); });
 
 /// Sound before and after a fax, on the same ports.
 TEST(FaxInACall, SoundGoesOnBehindTheFax) {
@@ -265,7 +268,7 @@ TEST(FaxInACall, LAT7_StrangersAndReportsEndAtTheGateway) {
     const Endpoint rtcp{call.a.address, UdpPort{4001}};
     const Endpoint relay{call.relay('A').address,
                          UdpPort{static_cast<std::uint16_t>(call.relay('A').port.value + 1)}};
-    world->send(rtcp, relay, receiver_report(0xa));
+    if (n % 10 == 9) world->send(rtcp, relay, receiver_report(0xa));
     world->run(world->elapsed() + 20ms);
   }
   EXPECT_EQ(world->count(stranger), 0u);
@@ -281,7 +284,7 @@ TEST(FaxInACall, LAT7_StrangersAndReportsEndAtTheGateway) {
   std::map<std::string, json> drops;
   for (const json& leg : legs) drops[leg["tag"]] = leg["medias"][0]["drops"];
   EXPECT_EQ(drops["B"].value("foreign-source", 0), 20);
-  EXPECT_EQ(drops["A"].value("no-sink", 0), 20) << "reports";
+  EXPECT_EQ(drops["A"].value("no-sink", 0), 2) << "reports";
 }
 
 }  // namespace

@@ -85,9 +85,8 @@ TEST_F(FaxOffers, ACallMayBeginWithAFax) {
 }
 
 TEST_F(FaxOffers, ForceTurnsSoundIntoT38) {
-  const Shown offered =
-      call.offer('A', voice_sdp(call.a, "18 8 0"),
-                 {{"T.38", {"force", "no-ECM", "no-V.17", "FEC"}}, {"T.38 version", 3}});
+  const Shown offered = call.offer('A', voice_sdp(call.a, "18 8 0"),
+                                   {{"T.38", {"force", "no-ECM", "no-V.17", "FEC"}}, {"T.38 version", 3}});
   EXPECT_EQ(offered.media, kImage);
   for (const char* line : {"a=T38FaxVersion:3", "a=T38MaxBitRate:14400", "a=T38FaxUdpEC:t38UDPFEC"})
     EXPECT_TRUE(offered.has(line)) << line;
@@ -251,10 +250,9 @@ TEST_F(FaxOffers, AFaxBesideAudioIsConvertedAlone) {
   const std::string both = voice_sdp(call.b) + "m=image 4002 udptl t38\r\na=T38FaxVersion:0\r\n";
   const Shown offered = call.offer('B', both, t38({"decode"}));
   EXPECT_EQ(offered.media, "audio RTP/AVP 8");
-  EXPECT_EQ(std::ranges::count_if(offered.lines, [](const auto& line) { return line.starts_with("m=audio"); }),
-            2);
-  const Shown answered =
-      call.answer('A', voice_sdp(call.a) + "m=audio 0 RTP/AVP 0\r\n");
+  EXPECT_EQ(
+      std::ranges::count_if(offered.lines, [](const auto& line) { return line.starts_with("m=audio"); }), 2);
+  const Shown answered = call.answer('A', voice_sdp(call.a) + "m=audio 0 RTP/AVP 0\r\n");
   EXPECT_TRUE(answered.has("m=image 0 udptl t38"));
   EXPECT_NE(answered.port.value, 0);
 }

@@ -18,8 +18,9 @@ inline std::unique_ptr<World> make_fax_world(WorldOptions options = {}) {
   const auto board = std::make_shared<FaxBoard>();
   options.stages = [board](unsigned) { return std::make_unique<DirectStages>(StageFactory(board)); };
   options.session.faxes = board;
-  options.session.codecs = CodecCatalogue(
-      {{{"PCMU", 8000, 1, {}}, 8000, true, true}, {{"PCMA", 8000, 1, {}}, 8000, true, true}});
+  options.session.timeout = options.session.silent_timeout = std::chrono::hours(1);
+  options.session.codecs =
+      CodecCatalogue({{{"PCMU", 8000, 1, {}}, 8000, true, true}, {{"PCMA", 8000, 1, {}}, 8000, true, true}});
   return make_sim_world(options);
 }
 

@@ -105,10 +105,8 @@ class Daemon {
         bpf_(offload_.engine.get()),
         recorder_(make_recorder()),
         sounds_(sound_settings(config)),
-        media_(
-            config.media_threads.value_or(std::max(1U, std::thread::hardware_concurrency())),
-            engine_->workers(), StageFactory(faxes_),
-            [] { return system_clocks().now; }),
+        media_(config.media_threads.value_or(std::max(1U, std::thread::hardware_concurrency())),
+               engine_->workers(), StageFactory(faxes_), [] { return system_clocks().now; }),
         plane_(make_workers(), true),
         manager_(with_keys(config, faxes_), interfaces_, plane_, engine_->provider(), news_.listener(),
                  recorder_.get(), &sounds_),

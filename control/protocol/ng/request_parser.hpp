@@ -14,15 +14,7 @@ namespace ferry::ng {
 
 /// Feature that a key or flag belongs to. Keys and flags of any feature but `kNow` are parsed and kept, and
 /// shown as "not in force".
-enum class Capability : std::uint8_t {
-  kNow,
-  kSignalling,
-  kSrtp,
-  kCodecs,
-  kRecording,
-  kPlayback,
-  kPubSub
-};
+enum class Capability : std::uint8_t { kNow, kSignalling, kSrtp, kCodecs, kRecording, kPlayback, kPubSub };
 /// Name of the feature for people.
 std::string_view to_string(Capability capability) noexcept;
 

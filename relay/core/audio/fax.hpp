@@ -1,7 +1,7 @@
 // What a party of a fax call over T.38 has agreed to.
 //
-// Control decides it from SDP and the request (`FaxTerms`), and `codecs/fax` obeys it. Plain immutable values;
-// plans share them.
+// Control decides it from SDP and the request (`FaxTerms`), and `codecs/fax` obeys it. Plain immutable
+// values; plans share them.
 #pragma once
 
 #include "relay/core/udptl/udptl.hpp"

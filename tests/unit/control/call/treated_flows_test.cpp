@@ -80,8 +80,9 @@ TEST_F(TreatedFlows, AFaxIsToldWithWhatWasAgreed) {
   terms.settings = {.ecm = false, .v17 = false, .v29 = false};
   terms.settings.protection.earlier = 0;
   call.media(0).fax = call.media(1).fax = std::make_shared<const FaxTerms>(terms);
-  EXPECT_EQ(told()[1],
-            "B to A: the fax in PCMA/8000 becomes T.38, version 0 without redundancy, no ECM, no V.17, no V.29");
+  EXPECT_EQ(
+      told()[1],
+      "B to A: the fax in PCMA/8000 becomes T.38, version 0 without redundancy, no ECM, no V.17, no V.29");
 }
 
 TEST_F(TreatedFlows, NumbersAreTranslated) {

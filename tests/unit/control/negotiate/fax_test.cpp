@@ -168,6 +168,7 @@ TEST(Fax, AnImageIsShownAsTheG711ThatThePartyKnows) {
     EXPECT_EQ(audio.protocol.text, "RTP/AVP");
     EXPECT_TRUE(audio.is_rtp());
     EXPECT_EQ(types(audio.codecs), row.types) << row.known;
+    EXPECT_EQ(audio.formats.size(), row.types.size()) << "also where the section is written as rejected";
     EXPECT_TRUE(lines(audio).empty());
     EXPECT_EQ(audio.port, image.section().port);
     EXPECT_EQ(audio.direction, sdp::Direction{});

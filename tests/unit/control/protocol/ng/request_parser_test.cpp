@@ -48,7 +48,8 @@ TEST(RequestParser, SpellingsOfKeysAndFlagsAreOne) {
 }
 
 TEST(RequestParser, FaxesAreAskedForByKeysAndFlags) {
-  Request request = parse({{"T.38", List{Value("force"), Value("no-ECM"), Value("FEC")}}, {"T.38 version", 3}});
+  Request request =
+      parse({{"T.38", List{Value("force"), Value("no-ECM"), Value("FEC")}}, {"T.38 version", 3}});
   EXPECT_EQ(request.fax, (FaxWishes{.force = true, .fec = true, .ecm = false, .version = 3}));
   EXPECT_EQ(request.not_in_force, Words{});
   request = parse({{"t38", "decode,no-V.17"}});
