@@ -13,6 +13,7 @@
 #include "control/call/transport_plans.hpp"
 
 #include "control/call/conversions.hpp"
+#include "control/call/flow_treatment.hpp"
 #include "control/call/media_extensions.hpp"
 #include "control/call/media_ice.hpp"
 #include "control/call/media_rules.hpp"
@@ -632,12 +633,6 @@ class Planner {
     return terms.takes_pli ? FullIntra::kAsPictureLoss : FullIntra::kCut;
   }
 
-  [[nodiscard]] static PartyCodecs codecs_of(const MediaTerms& terms) {
-    PartyCodecs codecs{terms.said_codecs, terms.shown_codecs, terms.said_ptime_ms, {}};
-    if (terms.codec_wishes) codecs.wishes = *terms.codec_wishes;
-    return codecs;
-  }
-
   /// What `receiver` got of `media` by the plan that the worker was told last. Null if it got nothing.
   [[nodiscard]] const Sink* former_sink(const Media& media, const Media& receiver) const {
     const SourcePlan* former = former_source(media);
@@ -655,62 +650,9 @@ class Planner {
     return std::make_shared<const T>(std::move(*wanted));
   }
 
-  /// True if `receiver` hears all that it is sent at a time: it hears several others by sound, and not only
-  /// the branches of one call, or the client wants it so.
-  [[nodiscard]] static bool hears_mixed(const Media& receiver) {
-    const MediaTerms& terms = receiver.in_force();
-    const AudioPlayer player = terms.codec_wishes ? terms.codec_wishes->player : AudioPlayer::kDefault;
-    if (terms.type != "audio" || player == AudioPlayer::kOff) return false;
-    if (player == AudioPlayer::kAlways) return true;
-    std::size_t heard = 0;
-    bool is_joined = false;
-    const auto count = [&](const Subscription& flow, bool is_copied) {
-      const MediaTerms& source = flow.source->in_force();
-      if (flow.rtcp_only || flow.egress || source.type != "audio" || source.kind != TransportKind::kRtp ||
-          source.rejected || !source.may_send)
-        return;
-      ++heard;
-      is_joined = is_joined || is_copied || flow.kind == SubscriptionKind::kPubSub;
-    };
-    for (const Subscription& flow : receiver.subscriptions) {
-      if (!flow.egress) count(flow, false);
-      for (std::size_t i = 0; flow.egress && i < flow.source->subscriptions.size(); ++i)
-        count(flow.source->subscriptions[i], true);
-    }
-    return is_joined && heard > 1;
-  }
-
-  /// True if packets to the party leave under the key of the other one, so that none can be changed or made
-  /// (SRT-9).
-  [[nodiscard]] static bool has_relayed_key(const Media& receiver) {
-    const MediaKeys* keys = receiver.via->keys.get();
-    return keys != nullptr && receiver.is_encrypted() && keys->out_is_relayed;
-  }
-
-  /// Decides what the audio of `media` becomes for `receiver`. Packets that leave under the key that they
-  /// came with pass. `known`: how it was treated before; null = it was not.
-  [[nodiscard]] AudioTreatment treatment_of(const Media& media, const Media& receiver, const Sink* known) const {
-    if (has_relayed_key(receiver)) return {};
-    if (auto fax = convert_fax(media.in_force(), receiver.in_force(),
-                               known == nullptr ? nullptr : known->conversion.get())) {
-      AudioTreatment treatment;
-      treatment.conversion = std::move(fax);
-      return treatment;
-    }
-    if (receiver.in_force().kind != TransportKind::kRtp || media.in_force().kind != TransportKind::kRtp) return {};
-    PartyCodecs from = codecs_of(media.in_force());
-    const bool mixes = hears_mixed(receiver);
-    // What mixes, or covers digits, works on samples, even where both parties have the same codec.
-    if (mixes || digit_guard(*media.leg)) from.wishes.is_forced = true;
-    AudioTreatment treatment = treat_audio(from, codecs_of(receiver.in_force()), input_.codecs);
-    // Sounds that are played go into the conversion.
-    const auto& wishes = receiver.in_force().codec_wishes;
-    const bool plays_into = wishes && wishes->player == AudioPlayer::kTranscoding;
-    if (treatment.conversion) treatment.conversion->mixes = mixes || plays_into;
-    return treatment;
-  }
   [[nodiscard]] bool is_made_for(const Media& receiver, const Media& media) const {
-    const AudioTreatment treatment = treatment_of(media, receiver, former_sink(media, receiver));
+    const AudioTreatment treatment =
+        treatment_of(media, receiver, former_sink(media, receiver), input_.codecs);
     return treatment.conversion || treatment.ptime_ms != 0;
   }
 
@@ -749,7 +691,7 @@ class Planner {
   /// Fills in how the audio of `media` is treated for `receiver`.
   void treat(Sink& sink, const Media& receiver, const Media& media) const {
     const Sink* known = former_sink(media, receiver);
-    AudioTreatment treatment = treatment_of(media, receiver, known);
+    AudioTreatment treatment = treatment_of(media, receiver, known, input_.codecs);
     if (treatment.conversion && !treatment.conversion->fax) {
       std::optional<DigitGuard> guard = digit_guard(*media.leg);
       // Events that are covered go into the conversion; without one they are dropped.

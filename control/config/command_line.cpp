@@ -61,7 +61,8 @@ GivenOption given(int found, int index, const std::vector<char*>& argv) {
     return option;
   }
   const auto place = static_cast<std::size_t>(index);
-  const std::string_view name = place < own.size() ? own[place].name : foreign_options()[place - own.size()].name;
+  const std::string_view name =
+      place < own.size() ? own[place].name : foreign_options()[place - own.size()].name;
   if (const std::string_view written = written_name(argv); written != name) {
     option.wrong = unknown_option(written);
   } else if (place < own.size()) {
@@ -93,7 +94,10 @@ std::vector<GivenOption> given_options(std::span<char* const> arguments) {
       all.push_back(given(found, index, argv));
   }
   if (optind < static_cast<int>(arguments.size()))
-    all.push_back({nullptr, nullptr, fmt::format("unexpected argument '{}'", argv[static_cast<std::size_t>(optind)]), {}});
+    all.push_back({nullptr,
+                   nullptr,
+                   fmt::format("unexpected argument '{}'", argv[static_cast<std::size_t>(optind)]),
+                   {}});
   return all;
 }
 

@@ -291,7 +291,8 @@ std::string unknown_option(std::string_view name) {
 
 std::string apply_option(Config& config, const OptionRow& row, std::string_view value) {
   if (row.kind != OptionKind::kList) return row.apply(config, value);
-  const bool is_port_alone = !value.empty() && std::ranges::all_of(trim(value), [](char c) { return c >= '0' && c <= '9'; });
+  const bool is_port_alone =
+      !value.empty() && std::ranges::all_of(trim(value), [](char c) { return c >= '0' && c <= '9'; });
   if (is_port_alone && row.name.starts_with("listen-"))
     config.loopback_listeners.push_back(fmt::format("{}={}", row.name, trim(value)));
   // Every other list may be empty. An empty interface comes from a variable that nobody set.
@@ -385,8 +386,8 @@ std::vector<std::string> complete_config(Config& config, bool is_good) {
   if (config.recorder.state_directory.empty()) config.recorder.state_directory = default_state_directory();
   choose_templates(config);
   if (config.templates_section != "templates" && !config.template_sections.contains(config.templates_section))
-    wrongs.push_back(
-        fmt::format("templates: there is no section '[{}]' in '{}'", config.templates_section, config.config_file));
+    wrongs.push_back(fmt::format("templates: there is no section '[{}]' in '{}'", config.templates_section,
+                                 config.config_file));
   // Defaults that follow from other options.
   if (!config.rtpproxy_timeout_named) config.session.rtpproxy.timeout = config.session.timeout;
   if (!config.rtpproxy_internal.empty() && !config.rtpproxy_bridge_symmetric)
@@ -397,10 +398,11 @@ std::vector<std::string> complete_config(Config& config, bool is_good) {
     config.listen_ng.push_back({IpAddress::v4({127, 0, 0, 1}), UdpPort{2223}});
   if (config.was_made_for_rtpengine) {
     for (const std::string& listener : config.loopback_listeners)
-      config.notices.push_back(fmt::format(
-          "{} is reached from this host alone, where rtpengine listens at every address: for a proxy elsewhere "
-          "name ADDRESS:PORT, and the proxy with control-allow",
-          listener));
+      config.notices.push_back(
+          fmt::format("{} is reached from this host alone, where rtpengine listens at every address: for a "
+                      "proxy elsewhere "
+                      "name ADDRESS:PORT, and the proxy with control-allow",
+                      listener));
   }
   if (!config.allow_open_control && config.control_allow.empty()) {
     for (const auto* list : {&config.listen_ng, &config.listen_tcp_ng, &config.listen_http,

@@ -51,8 +51,8 @@ struct Config {
   std::string config_section;
   /// Begin of the names of sections about one address, without the hyphen; empty = `interface`.
   std::string interface_sections;
-  /// The file has the form of rtpengine's, or an option of rtpengine's that the relay does not have was given.
-  /// `read_config` sets it; a listener that is a port alone is then worth a notice.
+  /// The file has the form of rtpengine's, or an option of rtpengine's that the relay does not have was
+  /// given. `read_config` sets it; a listener that is a port alone is then worth a notice.
   bool was_made_for_rtpengine = false;
   /// Listeners that were named by a port alone, as `listen-ng=2223`.
   std::vector<std::string> loopback_listeners;

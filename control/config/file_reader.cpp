@@ -93,12 +93,12 @@ std::string apply_setting(Config& config, const IniLine& line, std::string_view 
 FileShape::FileShape(const std::vector<IniLine>& lines, std::string_view section,
                      std::string_view interface_prefix)
     : section_(section), interface_prefix_(interface_prefix) {
-  is_foreign_ = section.empty() ? std::ranges::any_of(lines, [](const IniLine& line) {
-    return line.section == "rtpengine";
-  })
+  is_foreign_ = section.empty() ? std::ranges::any_of(
+                                      lines, [](const IniLine& line) { return line.section == "rtpengine"; })
                                 : section != "rtpferry";
   for (const IniLine& line : lines) {
-    const bool counts = line.kind == IniLine::Kind::kSetting && kind_of(line.section) == SectionKind::kOptions;
+    const bool counts =
+        line.kind == IniLine::Kind::kSetting && kind_of(line.section) == SectionKind::kOptions;
     if (counts && line.key == "interfaces-config" && !line.value.empty()) interface_prefix_ = line.value;
   }
   if (interface_prefix_.empty()) interface_prefix_ = "interface";
@@ -127,7 +127,8 @@ void read_file(Config& config, std::string_view text, std::string_view file,
     const auto wrong = [&](std::string_view what) {
       wrongs.push_back(fmt::format("{}:{}: {}", file, line.number, what));
     };
-    const SectionKind kind = line.kind == IniLine::Kind::kBroken ? SectionKind::kOther : shape.kind_of(line.section);
+    const SectionKind kind =
+        line.kind == IniLine::Kind::kBroken ? SectionKind::kOther : shape.kind_of(line.section);
     if (line.kind != IniLine::Kind::kSetting) {
       interface = nullptr;
       if (line.kind == IniLine::Kind::kBroken) {

@@ -43,8 +43,9 @@ class FileShape {
   bool is_foreign_ = false;
 };
 
-/// Applies the lines of `text` to `config`, and adds a sentence to `wrongs` for each fault. `file` is its name
-/// in messages.
-void read_file(Config& config, std::string_view text, std::string_view file, std::vector<std::string>& wrongs);
+/// Applies the lines of `text` to `config`, and adds a sentence to `wrongs` for each fault. `file` is its
+/// name in messages.
+void read_file(Config& config, std::string_view text, std::string_view file,
+               std::vector<std::string>& wrongs);
 
 }  // namespace ferry

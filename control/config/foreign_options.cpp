@@ -21,22 +21,33 @@ constexpr OptionKind kSwitch = OptionKind::kSwitch;
 constexpr OptionKind kValue = OptionKind::kValue;
 
 constexpr Text kNoModule =
-    "packets are forwarded in the kernel by BPF, without a module and without rules of a firewall (option offload)";
+    "packets are forwarded in the kernel by BPF, without a module and without rules of a firewall (option "
+    "offload)";
 constexpr Text kNoRedis = "calls are not shared through Redis, they live in this process alone";
 constexpr Text kNoDatabase =
     "there is no database driver: sounds come from the folders media-files and media-numbers";
-constexpr Text kNoChain = "there is no codec-chain library: media-threads convert audio with the libraries that --codecs lists";
+constexpr Text kNoChain =
+    "there is no codec-chain library: media-threads convert audio with the libraries that --codecs lists";
 constexpr Text kNoGraphite = "figures are not sent to Graphite, listen-http serves them as /metrics";
-constexpr Text kNoHomer = "reports are not sent to Homer; rtpferryctl show and explain, and the log line of each call (cdr) have the quality";
-constexpr Text kNoMqtt = "reports are not sent over MQTT; listen-http serves figures as /metrics and calls as /api/v1/calls";
-constexpr Text kOneLog = "there is one log, whose lines say what they are about (log-facility, log-format=json)";
-constexpr Text kOwnThreads = "workers and media threads wait for their own packets (num-threads, media-threads)";
+constexpr Text kNoHomer =
+    "reports are not sent to Homer; rtpferryctl show and explain, and the log line of each call (cdr) have "
+    "the quality";
+constexpr Text kNoMqtt =
+    "reports are not sent over MQTT; listen-http serves figures as /metrics and calls as /api/v1/calls";
+constexpr Text kOneLog =
+    "there is one log, whose lines say what they are about (log-facility, log-format=json)";
+constexpr Text kOwnThreads =
+    "workers and media threads wait for their own packets (num-threads, media-threads)";
 constexpr Text kHostPriority = "the service manager sets priorities (systemd: Nice=, CPUSchedulingPolicy=)";
-constexpr Text kOwnJitter = "audio that is converted waits as long as the jitter needs, at most 80 ms; other audio does not wait";
-constexpr Text kOwnPauses = "pauses become comfort noise, or the pause of the receiver's codec, as its SDP says";
+constexpr Text kOwnJitter =
+    "audio that is converted waits as long as the jitter needs, at most 80 ms; other audio does not wait";
+constexpr Text kOwnPauses =
+    "pauses become comfort noise, or the pause of the receiver's codec, as its SDP says";
 constexpr Text kOwnDtls = "the relay chooses keys and ciphers of DTLS itself (ECDSA P-256, AES-GCM)";
-constexpr Text kSecretKeys = "keys are never logged (SRT-15); rtpferryctl trace writes packets in the clear with them";
-constexpr Text kSoundCache = "sounds are encoded when they are first played and kept (media-cache); changed files are read again";
+constexpr Text kSecretKeys =
+    "keys are never logged (SRT-15); rtpferryctl trace writes packets in the clear with them";
+constexpr Text kSoundCache =
+    "sounds are encoded when they are first played and kept (media-cache); changed files are read again";
 constexpr Text kMusic = "music on hold plays until the hold ends, and the key moh says with what";
 
 std::optional<std::string> number_above_0(Text value) {
@@ -151,7 +162,8 @@ void take_foreign_option(Config& config, const ForeignOption& option, std::strin
     return;
   }
   std::string text = foreign_notice(option);
-  if (std::ranges::find(config.notices, text) == config.notices.end()) config.notices.push_back(std::move(text));
+  if (std::ranges::find(config.notices, text) == config.notices.end())
+    config.notices.push_back(std::move(text));
 }
 
 }  // namespace ferry

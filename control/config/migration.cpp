@@ -68,7 +68,8 @@ class Writer {
     read_file(config, migration_.text, "the new file", migration_.wrongs);
     for (std::string& wrong : complete_config(config, migration_.wrongs.empty()))
       migration_.wrongs.push_back(std::move(wrong));
-    if (!migration_.wrongs.empty()) migration_.text += "\n# To be done before rtpferryd starts with this file:\n";
+    if (!migration_.wrongs.empty())
+      migration_.text += "\n# To be done before rtpferryd starts with this file:\n";
     for (const std::string& wrong : migration_.wrongs) comment(wrong);
     return std::move(migration_);
   }
@@ -117,7 +118,8 @@ Migration migrate_file(std::string_view text, std::string_view name, std::string
         break;
       case SectionKind::kOther:
         if (is_setting)
-          writer.left_out(line.key, line.value, fmt::format("of section [{}], which is not read", line.section));
+          writer.left_out(line.key, line.value,
+                          fmt::format("of section [{}], which is not read", line.section));
         break;
     }
   }
@@ -135,7 +137,8 @@ Migration migrate_arguments(std::span<char* const> arguments) {
       writer.foreign(*option.foreign, option.value);
     } else if (option.own->name == "config-file") {
       if (option.value != "none")
-        writer.comment(fmt::format("'{}' was named, too: rtpferryctl migrate {}", option.value, option.value));
+        writer.comment(
+            fmt::format("'{}' was named, too: rtpferryctl migrate {}", option.value, option.value));
     } else {
       writer.own(*option.own, option.value);
     }

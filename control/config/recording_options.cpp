@@ -91,7 +91,8 @@ string add_method(Config& c, string_view text) {
   c.recording_methods_named = true;
   if (text == "proc") {
     c.notices.emplace_back(
-        "recording-method=proc means audio here: the relay writes the files itself, without a kernel module and "
+        "recording-method=proc means audio here: the relay writes the files itself, without a kernel module "
+        "and "
         "a recording daemon");
     text = "audio";
   }

@@ -16,8 +16,8 @@ bool is_g711(const AudioFormat& format) noexcept {
 }  // namespace
 
 bool is_light(const AudioConversion& conversion) noexcept {
-  return is_g711(conversion.format) && !conversion.detects_tones && !conversion.mixes && !conversion.fax && !conversion.guard &&
-         std::ranges::all_of(conversion.inputs, [](const AudioInput& input) {
+  return is_g711(conversion.format) && !conversion.detects_tones && !conversion.mixes && !conversion.fax &&
+         !conversion.guard && std::ranges::all_of(conversion.inputs, [](const AudioInput& input) {
            return input.kind != AudioInput::Kind::kSpeech || is_g711(input.format);
          });
 }

@@ -464,9 +464,8 @@ void OwnPackets::take(const StageOwner& owner, const MadePacket& packet) noexcep
 }
 
 void OwnPackets::take_datagram(const StageOwner& owner, Bytes datagram) noexcept {
-  place_collected(owner, [&](Output& output, OutputSender& sender) {
-    return output.place_datagram(datagram, sender);
-  });
+  place_collected(
+      owner, [&](Output& output, OutputSender& sender) { return output.place_datagram(datagram, sender); });
 }
 
 void OwnPackets::drive(TransportEntry& entry, Instant now) noexcept {

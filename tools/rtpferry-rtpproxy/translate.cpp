@@ -250,7 +250,8 @@ class Translation {
       head.push_back("--pidfile=" + (pid_file_.empty() ? "/var/run/rtpproxy.pid" : pid_file_));
     if (!recordings_.empty()) add("recording-dir", recordings_);
     // A relative folder lies in that of the recordings.
-    const std::filesystem::path base = recordings_.empty() ? std::filesystem::current_path() : std::filesystem::path(recordings_);
+    const std::filesystem::path base =
+        recordings_.empty() ? std::filesystem::current_path() : std::filesystem::path(recordings_);
     if (!spool_.empty()) add("recording-spool", (base / spool_).lexically_normal().string());
     head.insert(head.end(), arguments_.begin(), arguments_.end());
     head.insert(head.end(), more.begin(), more.end());

@@ -70,7 +70,8 @@ int migrate_rtpproxy(std::span<const std::string> options) {
 int run_migrate(std::span<const std::string> given) {
   std::vector<std::string> words(given.begin(), given.end());
   std::error_code ignored;
-  const bool is_file = !words.empty() && words.size() <= 2 && std::filesystem::is_regular_file(words[0], ignored);
+  const bool is_file =
+      !words.empty() && words.size() <= 2 && std::filesystem::is_regular_file(words[0], ignored);
   if (is_file && words[0].find(' ') == std::string::npos) {
     std::ifstream in(words[0]);
     if (!in) return fault(fmt::format("cannot read '{}'", words[0]));
@@ -82,7 +83,8 @@ int run_migrate(std::span<const std::string> given) {
   if (words.empty()) return fault("migrate needs a file, or the command line of rtpengine or rtpproxy");
   const std::string program = std::filesystem::path(words[0]).filename().string();
   if (program.starts_with("rtpproxy")) return migrate_rtpproxy(std::span(words).subspan(1));
-  if (program.starts_with("rtpengine") || program == "rtpferryd") return print(migrate_words(std::move(words)));
+  if (program.starts_with("rtpengine") || program == "rtpferryd")
+    return print(migrate_words(std::move(words)));
   if (program.starts_with('-')) {
     words.insert(words.begin(), "rtpengine");
     return print(migrate_words(std::move(words)));

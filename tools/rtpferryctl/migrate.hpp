@@ -1,5 +1,5 @@
-// The command `migrate`: a configuration or a command line of rtpengine or rtpproxy as a file for rtpferryd. It
-// needs no daemon.
+// The command `migrate`: a configuration or a command line of rtpengine or rtpproxy as a file for rtpferryd.
+// It needs no daemon.
 #pragma once
 
 #include <span>

@@ -80,8 +80,8 @@ std::optional<http::Reply> HttpCommands::on_get(std::string_view path) {
   const auto line = command_of(path.substr(kBegin.size()));
   if (!line) return http::Reply{400, "Bad Request", "text/plain", "the path is damaged\n", {}};
   if (!only_reads(*line))
-    return http::Reply{405, "Method Not Allowed", "text/plain", "this command may change something: POST it to /cli\n",
-                       "Allow: POST\r\n"};
+    return http::Reply{405, "Method Not Allowed", "text/plain",
+                       "this command may change something: POST it to /cli\n", "Allow: POST\r\n"};
   return http::Reply{200, "OK", "text/plain", run_text_command(*line, manager_, service_, clock_()), {}};
 }
 

@@ -308,8 +308,7 @@ void Streams::on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source
   // The kernel tells no header lengths, and its newest packet stands for all of them.
   if (keeper_ && what.advanced)
     stream->follow(PayloadType{what.stream->last_payload_type}, what.as_left(what.stream->last_timestamp),
-                   kRtpFixedHeaderSize, what.stream->clock_rate_hz,
-                   what.stream->last_packet);
+                   kRtpFixedHeaderSize, what.stream->clock_rate_hz, what.stream->last_packet);
 }
 
 SentStream* Streams::egress_of(std::size_t source, Ssrc ssrc) noexcept {
