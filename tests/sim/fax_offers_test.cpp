@@ -33,7 +33,8 @@ struct FaxOffers : ::testing::Test {
   }
   [[nodiscard]] std::string kinds() const {
     std::string kinds;
-    for (const json& leg : call.show()["legs"]) kinds += leg["medias"][0].value("type", "?") + " ";
+    const json shown = call.show();
+    for (const json& leg : shown["legs"]) kinds += leg["medias"][0].value("type", "?") + " ";
     return kinds;
   }
   /// What the relay says that it changes.
