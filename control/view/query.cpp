@@ -244,6 +244,14 @@ bool is_made_anew(const Call& call, const Media& media) {
   });
 }
 
+/// True if a fax gateway makes what the media gets, or ends what it sends.
+bool is_at_fax_gateway(const Call& call, const Media& media) {
+  return std::ranges::any_of(treated_flows(call), [&](const TreatedFlow& flow) {
+    const AudioConversion* made = flow.sink->conversion.get();
+    return made != nullptr && made->fax && (flow.from == &media || flow.to == &media);
+  });
+}
+
 /// One media with both components, its flags and its SSRCs.
 Dict media_dict(const Call& call, const Media& media, const MediaView& view, const SessionConfig& config,
                 const Clock& clock) {
@@ -288,6 +296,7 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
   if (ice != nullptr && ice->is_lite) flags.emplace_back("ICE-lite self");
   if (media.in_force().codec_wishes && media.in_force().codec_wishes->ptime_ms != 0)
     flags.emplace_back("ptime-override");
+  if (is_at_fax_gateway(call, media)) flags.emplace_back("generator/sink");
   if (is_made_anew(call, media)) flags.emplace_back("transcoding");
   if (media.via->rules.unidirectional) flags.emplace_back("unidirectional");
   if (media.names_feedback && sdp::parse_protocol(media.protocol).feedback)

@@ -99,7 +99,10 @@ class FaxCalls : public ::testing::TestWithParam<FaxRow> {
       return !::testing::Test::HasFailure();
     }
     json request = words;
-    if (row.is_secure) request["transport-protocol"] = "RTP/SAVP";
+    if (row.is_secure) {
+      request["transport-protocol"] = "RTP/SAVP";
+      request["SDES"] = {"only-" + std::string(row_of(kSuite).name)};
+    }
     const Shown offered = call.offer('B', image, request);
     if (!row.is_secure) {
       call.answer('A', voice_sdp(call.a, "0"));

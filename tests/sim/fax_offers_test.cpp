@@ -33,7 +33,8 @@ struct FaxOffers : ::testing::Test {
   }
   [[nodiscard]] std::string kinds() const {
     std::string kinds;
-    for (const json& leg : call.show()["legs"]) kinds += leg["medias"][0].value("type", "?") + " ";
+    const json shown = call.show();
+    for (const json& leg : shown["legs"]) kinds += leg["medias"][0].value("type", "?") + " ";
     return kinds;
   }
   /// What the relay says that it changes.
@@ -68,6 +69,12 @@ TEST_F(FaxOffers, TheAnsweringMachineOffersT38AndTheOtherSideKeepsItsSound) {
       << told;
   const std::string explained = world->manager().explain(call.id(), false, world->clock()).dump();
   EXPECT_NE(explained.find("the fax in PCMA/8000 becomes T.38"), std::string::npos) << explained;
+
+  const json queried = world->ng({{"command", "query"}, {"call-id", call.id()}});
+  for (const char* tag : {"A", "B"}) {
+    const std::string flags = queried["tags"][tag]["medias"][0]["flags"].dump();
+    EXPECT_NE(flags.find("\"generator/sink\",\"transcoding\""), std::string::npos) << tag << flags;
+  }
 
   // The fax is over.
   EXPECT_EQ(call.offer('B', voice_sdp(call.b)).media, "audio RTP/AVP 8");
