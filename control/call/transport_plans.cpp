@@ -653,7 +653,8 @@ class Planner {
   [[nodiscard]] bool is_made_for(const Media& receiver, const Media& media) const {
     const AudioTreatment treatment =
         treatment_of(media, receiver, former_sink(media, receiver), input_.codecs);
-    return treatment.conversion || treatment.ptime_ms != 0;
+    // The rtpproxy protocol keeps its packet time elsewhere.
+    return treatment.conversion || treatment.ptime_ms != 0 || media.in_force().ptime_ms != 0;
   }
 
   /// Lets the relay report to the party itself (RFC 3550 §6): the client wants it, or the relay makes, or has

@@ -309,6 +309,12 @@ std::string apply_option(Config& config, const OptionRow& row, std::string_view 
 }
 
 std::string_view closest_option(std::string_view name) {
+  // MAX_SESSIONS is max-sessions.
+  std::string plain(name);
+  std::ranges::transform(plain, plain.begin(), [](char c) {
+    return c == '_' ? '-' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  });
+  if (const OptionRow* row = find_option(plain)) return row->name;
   return closest_name(name, option_rows(), &OptionRow::name);
 }
 

@@ -118,6 +118,7 @@ int run(std::span<char* const> arguments) {
   interfaces->set_route_lookup(route_to);
   const auto rtpproxy_sockets = rtpproxy_listeners(*config, *interfaces);
   if (config->check_only) {
+    for (const std::string& notice : config->notices) fmt::print("note: {}\n", notice);
     fmt::print("configuration is good\n");
     return 0;
   }

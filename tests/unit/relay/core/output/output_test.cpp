@@ -645,5 +645,32 @@ RC_GTEST_FIXTURE_PROP(OutputTest, SSR2_AnyOrderOfOrdersMakesOneStream, ()) {
   }
 }
 
+TEST_F(OutputTest, SSR2_SilenceOfTheRelayIsPartOfTheOneStream) {
+  output.make_media();
+  pass(200ms, {&a});
+  EXPECT_FALSE(output.keeps_alive());
+  const std::vector<std::byte> noise(1);
+  for (int n = 0; n < 3; ++n) {
+    pass(2s);
+    output.keep_alive(PayloadType{13}, noise, 8000, true, receiver.now, receiver);
+    EXPECT_FALSE(receiver.heard.back().place.marker) << "RFC 3389 section 4";
+    EXPECT_TRUE(output.keeps_alive());
+  }
+  pass(1s);
+  pass(200ms, {&a});
+  EXPECT_FALSE(output.keeps_alive());
+  expect_one_stream();
+  EXPECT_EQ(heard_of(Maker::kSilence), 3u);
+  // The media behind it has the marker, once.
+  const auto first = std::ranges::find_if(receiver.heard, [&](const Heard& each) {
+    return each.maker == Maker::kMedia && each.at > kBegin + 7s;
+  });
+  ASSERT_NE(first, receiver.heard.end());
+  EXPECT_TRUE(first->place.marker);
+  EXPECT_FALSE(std::next(first)->place.marker);
+  output.keep_alive(PayloadType{8}, noise, 8000, false, receiver.now, receiver);
+  EXPECT_TRUE(receiver.heard.back().place.marker) << "what is encoded begins anew";
+}
+
 }  // namespace
 }  // namespace ferry::output_test
