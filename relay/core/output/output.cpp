@@ -38,7 +38,9 @@ class Output::FromStage final : public MadePackets {
     const bool goes_on = output_.last_maker_ == Maker::kStage && output_.last_ != Instant{};
     const std::uint32_t units = goes_on ? packet.units : output_.elapsed(now_, packet.clock_rate_hz);
     output_.clock_rate_hz_ = packet.clock_rate_hz;
-    const TimelinePosition at = output_.timeline_->generate(units, packet.marker || !goes_on, packet.lost);
+    // What the stage has not heard, because something else left meanwhile, is no loss.
+    const std::uint16_t lost = goes_on ? packet.lost : std::uint16_t{0};
+    const TimelinePosition at = output_.timeline_->generate(units, packet.marker || !goes_on, lost);
     output_.note_own(Maker::kStage, now_);
     if (sender_.send({at, packet.type, Maker::kStage, packet.payload})) ++output_.media_out_;
   }
