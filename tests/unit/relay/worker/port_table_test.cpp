@@ -612,7 +612,10 @@ class SharedPortPath : public ::testing::Test {
   KeyFrames key_frames_{context_, deadlines_, sends_};
   TransportTurns turns_{context_, deadlines_, key_frames_};
   EarlyKeeper early_{context_, deadlines_};
-  Forwarder forwarder_{context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_}};
+  ReportSender reports_{context_, deadlines_, sends_, offloader_};
+  KeepAlive keep_alive_{context_, deadlines_, own_packets_, offloader_};
+  Forwarder forwarder_{
+      context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_, reports_, keep_alive_}};
 };
 
 TEST_F(SharedPortPath, AStrangerIsCountedInTheTotalsAlone) {
