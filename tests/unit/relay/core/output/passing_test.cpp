@@ -98,6 +98,7 @@ class PassingOutput : public ::testing::Test, private OutputSender {
     last_at = now;
     return true;
   }
+  bool send_datagram(Bytes) noexcept override { return false; }
 
   const std::shared_ptr<const AudioConversion> kNone;
   Output output;
