@@ -54,6 +54,13 @@ std::string fax_in_words(const AudioConversion& made) {
   return text;
 }
 
+/// True if digits are to be covered for this sink, and are dropped because nothing can cover them.
+bool drops_for_want(const Media& from, const Sink& sink) {
+  const DigitCover cover = digit_cover(*from.leg);
+  return cover != DigitCover::kNone && cover != DigitCover::kDrop && sink.events_blocked &&
+         from.in_force().type == "audio";
+}
+
 /// What a guard does to digits and audio.
 std::string in_words(const DigitGuard& guard) {
   std::string text;
@@ -78,7 +85,8 @@ std::vector<TreatedFlow> treated_flows(const Call& call) {
       const auto source = std::ranges::find(ports->plan->sources, media->id, &SourcePlan::media);
       if (source == ports->plan->sources.end()) continue;
       for (const Sink& sink : source->sinks) {
-        const bool is_treated = sink.conversion || sink.renumbering || sink.ptime_ms != 0;
+        const bool is_treated =
+            sink.conversion || sink.renumbering || sink.ptime_ms != 0 || drops_for_want(*media, sink);
         const Media* to = is_treated ? media_of(call, sink.to) : nullptr;
         if (to != nullptr) flows.push_back({media.get(), to, &sink});
       }
@@ -104,6 +112,9 @@ std::string in_words(const TreatedFlow& flow) {
     if (flow.mixed_of != 0) text += fmt::format("; mixed of {}", flow.mixed_of);
     return text;
   }
+  if (drops_for_want(*flow.from, *flow.sink))
+    return fmt::format("DTMF-security={}: there is no codec for it, so digits are dropped",
+                       to_string(digit_cover(*flow.from->leg)));
   if (flow.sink->ptime_ms != 0) return fmt::format("packets of {} ms", flow.sink->ptime_ms);
   std::string text;
   for (std::size_t type = 0; type < flow.sink->renumbering->to.size(); ++type) {

@@ -2,6 +2,7 @@
 // (docs/reference/ng.md#dtmf).
 #include "control/command/digit_control.hpp"
 
+#include "control/call/treated_flows.hpp"
 #include "tests/support/small_relay.hpp"
 
 namespace ferry::test::digit_control_test {
@@ -103,6 +104,9 @@ TEST_F(DigitControlTest, WhatCannotBeCoveredIsDroppedWithAWarning) {
   const Sink& dropped = other.legs[0]->medias[0]->via->used_ports()->plan->sources[0].sinks.at(0);
   EXPECT_TRUE(dropped.events_blocked) << "no digit passes for want of a codec";
   EXPECT_EQ(other.not_in_force, warnings) << "the operator sees it";
+  const auto flows = treated_flows(other);
+  ASSERT_EQ(flows.size(), 1u) << "explain says it, too";
+  EXPECT_EQ(in_words(flows[0]), "DTMF-security=silence: there is no codec for it, so digits are dropped");
 }
 
 TEST_F(DigitControlTest, WhatIsNotUnderstoodIsAWarning) {
