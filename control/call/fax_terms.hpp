@@ -3,15 +3,11 @@
 #pragma once
 
 #include "control/request/fax_wishes.hpp"
-#include "relay/core/audio/conversion.hpp"
 #include "relay/core/audio/fax.hpp"
 
 #include <cstdint>
-#include <optional>
 
 namespace ferry {
-
-struct MediaTerms;
 
 /// A fax gateway as offers and answers have it. Both medias of the call have equal terms; the one whose kind
 /// is UDPTL speaks T.38.
@@ -26,10 +22,5 @@ struct FaxTerms {
   std::uint64_t gateway = 0;
   bool operator==(const FaxTerms&) const = default;
 };
-
-/// What becomes of the media of `from` for `to`. Nothing unless a gateway stands between them. `former`: the
-/// conversion so far, whose parts go on as long as they are the same; may be null.
-[[nodiscard]] std::optional<AudioConversion> convert_fax(const MediaTerms& from, const MediaTerms& to,
-                                                         const AudioConversion* former);
 
 }  // namespace ferry

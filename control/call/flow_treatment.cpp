@@ -1,5 +1,7 @@
 #include "control/call/flow_treatment.hpp"
 
+#include "control/call/fax_conversion.hpp"
+
 namespace ferry {
 
 PartyCodecs codecs_of(const MediaTerms& terms) {

@@ -110,9 +110,9 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
 
 Result<void, RequestError> OfferAnswer::check_load() const {
   const bool may_convert =
-      !is_answer_ && (request_.codecs.may_convert() || request_.has_flag(Flag::kForceTranscoding) ||
-                       request_.audio_player == AudioPlayer::kAlways ||
-                       std::ranges::any_of(matches_, &Match::is_converted));
+      !is_answer_ &&
+      (request_.codecs.may_convert() || request_.has_flag(Flag::kForceTranscoding) ||
+       request_.audio_player == AudioPlayer::kAlways || std::ranges::any_of(matches_, &Match::is_converted));
   if (!may_convert || services_.limits.may_transcode()) return {};
   const bool runs = std::ranges::any_of(call_.legs, [](const auto& leg) {
     return std::ranges::any_of(leg->medias, [](const auto& media) { return media->answered; });

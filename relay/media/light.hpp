@@ -5,8 +5,8 @@
 
 namespace ferry {
 
-/// True if all speech of the source and of the receiver is G.711, nobody listens for tones, nothing is mixed and
-/// no modem is at work: each sample is looked up in a table then.
+/// True if all speech of the source and of the receiver is G.711, nobody listens for tones, nothing is mixed
+/// and no modem is at work: each sample is looked up in a table then.
 [[nodiscard]] bool is_light(const AudioConversion& conversion) noexcept;
 
 }  // namespace ferry

@@ -477,7 +477,8 @@ void OwnPackets::drive(TransportEntry& entry, Instant now) noexcept {
   for (auto& [media, output] : entry.outputs) {
     FromOutput sender(*this, entry, hop, media, now, nullptr);
     const bool tells_end = output.tells_prompt_end();
-    // A digit that has waited for the pause behind another one goes into a stream that was passed on meanwhile.
+    // A digit that has waited for the pause behind another one goes into a stream that was passed on
+    // meanwhile.
     if (const auto due = output.due(); due && *due <= now) stop_passing(entry, media, output);
     if (!output.due() || !output.drive(now, hop.reason == DropReason::kNone, sender)) continue;
     has_ended = true;

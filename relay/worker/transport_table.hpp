@@ -121,7 +121,8 @@ struct TransportEntry {
   [[nodiscard]] Instant& due_of(DeadlineKind kind) noexcept { return due[static_cast<std::size_t>(kind)]; }
   /// DTLS datagrams of it that wait for their turn at the worker.
   std::size_t waiting = 0;
-  /// Since when its plan wants silence kept from the party (`TransportPlan::keep_alive_s`); unset: it does not.
+  /// Since when its plan wants silence kept from the party (`TransportPlan::keep_alive_s`); unset: it does
+  /// not.
   Instant kept_alive_since{};
   /// What the relay makes for one media of the transport's party.
   struct MediaOutput {

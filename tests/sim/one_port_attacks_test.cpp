@@ -182,7 +182,8 @@ TEST_P(Attack, I12_AnAuthenticCheckWithTheAddressOfAnotherCallsParty) {
   // The same while Alice and Bob are silent.
   for (std::uint32_t n = 0; n < 100; ++n) {
     for (const Endpoint& victim : {alice.at(), bob.at()})
-      world_->send(victim, one_port(), stun_check(mallory.check_name(), mallory.plan.peer.password, 1000 + n));
+      world_->send(victim, one_port(),
+                   stun_check(mallory.check_name(), mallory.plan.peer.password, 1000 + n));
     pass(200ms);
   }
   EXPECT_EQ(talk(alice, bob, [](std::uint16_t) {}).arrived, 100u);

@@ -165,8 +165,8 @@ inline BareCodec bare_g729() {
 
 /// The rows that this build can encode.
 inline std::vector<CodecRow> codec_rows() {
-  const auto row = [](const char* name, std::uint32_t clock, std::size_t packet, std::function<BareCodec()> bare,
-                      const char* parameters = "") {
+  const auto row = [](const char* name, std::uint32_t clock, std::size_t packet,
+                      std::function<BareCodec()> bare, const char* parameters = "") {
     return CodecRow{
         {name, clock, std::string_view(name) == "opus" ? 2u : 1u, parameters}, {}, packet, std::move(bare)};
   };
@@ -257,7 +257,7 @@ inline std::uint32_t rate_of(const CodecRow& row) {
 
 /// At 8 kHz, without the delay against `original` (8 kHz), and as long as that.
 inline Samples aligned(std::span<const std::int16_t> original, std::span<const std::int16_t> heard,
-                std::uint32_t rate_hz) {
+                       std::uint32_t rate_hz) {
   Samples out = resampled(heard, rate_hz, 8000);
   const std::size_t judged = std::min<std::size_t>(original.size(), 4800);
   const std::size_t delay = delay_of(original.first(judged), out, 480);
@@ -268,7 +268,8 @@ inline Samples aligned(std::span<const std::int16_t> original, std::span<const s
 
 /// By FFmpeg; but it and everybody else differ about G.726 at 40 kbit/s, so that libsndfile is asked about
 /// that.
-inline std::optional<Samples> heard_by_others(const CodecRow& row, const Payloads& payloads, std::uint32_t rate_hz) {
+inline std::optional<Samples> heard_by_others(const CodecRow& row, const Payloads& payloads,
+                                              std::uint32_t rate_hz) {
   const std::string& name = row.format.encoding;
   if (name.ends_with("G726-40")) return heard_by_sndfile(payloads, 5, name.starts_with("AAL2"));
   return heard_by_ffmpeg(row.format, payloads, row.packet * rate_hz / rate_of(row), rate_hz);

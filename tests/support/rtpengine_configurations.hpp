@@ -64,7 +64,8 @@ tos = 184
 port-min = 30000
 port-max = 40000
 log-level = 5
-)", true},
+)",
+     true},
     {"options that never existed", R"([rtpengine]
 interface = 192.0.2.1
 listen-ng = 127.0.0.1:2223
@@ -107,7 +108,8 @@ nftables-base-chain = INPUT
 max-sessions = 5000
 log-level = 6
 tos = 184
-)", true},
+)",
+     true},
     {"distribution default", R"([rtpengine]
 table = 0
 interface = any

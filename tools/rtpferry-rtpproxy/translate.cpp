@@ -167,14 +167,8 @@ class Translation {
         }
         return {};
       }
-      case 'w': {
-        unsigned mode = 0;
-        const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), mode, 8);
-        if (error != std::errc{} || end != value.data() + value.size() || mode > 0777)
-          return fail(fmt::format("-w: '{}' is no octal mode, as 0755", value));
-        mode_ = mode;
-        return {};
-      }
+      case 'w':
+        return take_mode(value);
       case 'p':
         pid_file_ = value;
         return {};
@@ -289,6 +283,14 @@ class Translation {
       facility_ = lower(string_view(value).substr(colon + 1));
       if (facility_.starts_with("log_")) facility_ = facility_.substr(4);
     }
+    return {};
+  }
+  Result<void, string> take_mode(const string& value) {
+    unsigned mode = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), mode, 8);
+    if (error != std::errc{} || end != value.data() + value.size() || mode > 0777)
+      return fail(fmt::format("-w: '{}' is no octal mode, as 0755", value));
+    mode_ = mode;
     return {};
   }
   /// Takes `A`, `A/B`, `/B` or `LABEL@A[=ADVERTISED]`.

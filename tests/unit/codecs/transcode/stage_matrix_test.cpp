@@ -56,7 +56,8 @@ std::vector<test::Heard> through_stage(const std::vector<CodecRow>& rows, const 
       packet.type = PayloadType{static_cast<std::uint8_t>(kFirstType + i)};
       packet.marker = k == 0;
       packet.payload = said[i][k];
-      world.arrive(TranscodeWorld::kStart + kPart * static_cast<int>(i) + length * static_cast<int>(k), packet);
+      world.arrive(TranscodeWorld::kStart + kPart * static_cast<int>(i) + length * static_cast<int>(k),
+                   packet);
     }
   }
   world.run(TranscodeWorld::kStart + kPart * static_cast<int>(rows.size()) - std::chrono::milliseconds(1));

@@ -1,4 +1,5 @@
 #include "control/config/command_line.hpp"
+
 #include "control/config/config.hpp"
 #include "control/config/foreign_options.hpp"
 

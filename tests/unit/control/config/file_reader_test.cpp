@@ -1,7 +1,8 @@
 // Which sections of a file count, and what a file that was made for rtpengine may have.
 
-#include "control/config/config.hpp"
 #include "control/config/file_reader.hpp"
+
+#include "control/config/config.hpp"
 #include "tests/support/rtpengine_configurations.hpp"
 
 #include <fstream>
@@ -67,7 +68,8 @@ TEST(FileReader, DebiansOwnFileStarts) {
 TEST(FileReader, WordsThatNobodyKnowsAreFaultsInTheRelaysOwnSectionAlone) {
   const Read own = read("[rtpferry]\ninterface = 192.0.2.1\nMAX_SESSIONS = 5\n");
   ASSERT_EQ(own.wrongs.size(), 1u);
-  EXPECT_NE(own.wrongs[0].find("f.conf:3: unknown option 'MAX_SESSIONS': did you mean 'max-sessions'?"), std::string::npos);
+  EXPECT_NE(own.wrongs[0].find("f.conf:3: unknown option 'MAX_SESSIONS': did you mean 'max-sessions'?"),
+            std::string::npos);
   const Read foreign = read("[rtpengine]\ninterface = 192.0.2.1\nmax-sesions = 5\ndtls = yes\n");
   EXPECT_TRUE(foreign.wrongs.empty());
   EXPECT_TRUE(foreign.says("f.conf:3: unknown option 'max-sesions': did you mean 'max-sessions'?"));
@@ -125,7 +127,8 @@ TEST(FileReader, InterfacesConfigNamesThePrefixOfTheirSections) {
 }
 
 TEST(FileReader, WrongKeysOfInterfacesAreFaults) {
-  for (const char* line : {"exclude-ports = x", "exclude-ports = 9-1", "port-min = 0", "colour = red", "name ="})
+  for (const char* line :
+       {"exclude-ports = x", "exclude-ports = 9-1", "port-min = 0", "colour = red", "name ="})
     EXPECT_EQ(read(std::string("[interface-a]\n") + line + "\n").wrongs.size(), 1u) << line;
 }
 

@@ -1,7 +1,8 @@
 // Every option of rtpengine 26.3, in the file and on the command line.
 
-#include "control/config/config.hpp"
 #include "control/config/foreign_options.hpp"
+
+#include "control/config/config.hpp"
 #include "tests/support/rtpengine_options.hpp"
 
 #include <set>
@@ -33,7 +34,8 @@ TEST(ForeignOptions, EveryOptionOfRtpengineIsTakenInTheFile) {
 TEST(ForeignOptions, EveryOptionOfRtpengineIsTakenOnTheCommandLine) {
   for (const test::RtpengineOption& option : test::kRtpengineOptions) {
     // These print something, or need a second option or a file.
-    static const std::set<std::string_view> kOthers = {"version", "codecs", "config-file", "listen-https", "templates"};
+    static const std::set<std::string_view> kOthers = {"version", "codecs", "config-file", "listen-https",
+                                                       "templates"};
     if (kOthers.contains(option.name)) continue;
     const auto config = load({option.is_switch ? fmt::format("--{}", option.name)
                                                : fmt::format("--{}={}", option.name, option.value)});

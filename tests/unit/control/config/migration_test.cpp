@@ -1,8 +1,9 @@
 // A file that `migrate` has made means what the one before it meant.
 
+#include "control/config/migration.hpp"
+
 #include "control/config/config.hpp"
 #include "control/config/file_reader.hpp"
-#include "control/config/migration.hpp"
 #include "tests/support/rtpengine_configurations.hpp"
 #include "tests/support/rtpengine_options.hpp"
 
@@ -24,11 +25,11 @@ Config read(std::string_view text) {
 
 /// What an operator would see a difference in.
 std::string summary(const Config& c) {
-  std::string text = fmt::format(
-      "{}-{} {} {} {} {} {} {} {} {} {} {} {} {}\n", c.port_min.value, c.port_max.value, c.log_level, c.log_stderr,
-      c.log_facility, c.foreground, c.session.tos, c.session.timeout.count(), c.session.silent_timeout.count(),
-      c.session.delete_delay.count(), c.session.max_sessions, c.threads, c.recorder.directory,
-      c.recorder.packets + 2 * c.recorder.audio);
+  std::string text = fmt::format("{}-{} {} {} {} {} {} {} {} {} {} {} {} {}\n", c.port_min.value,
+                                 c.port_max.value, c.log_level, c.log_stderr, c.log_facility, c.foreground,
+                                 c.session.tos, c.session.timeout.count(), c.session.silent_timeout.count(),
+                                 c.session.delete_delay.count(), c.session.max_sessions, c.threads,
+                                 c.recorder.directory, c.recorder.packets + 2 * c.recorder.audio);
   for (const InterfaceSpec& each : c.interfaces)
     text += fmt::format("{} {} {} {} {}\n", each.name, each.address, each.advertised, each.alias_of,
                         each.excluded_ports.size());
@@ -71,8 +72,8 @@ TEST(Migration, EachLineHasAComment) {
 }
 
 TEST(Migration, WhatHasNoCounterpartIsAComment) {
-  const Migration made =
-      migrate_file("[rtpengine]\ninterface = any\nredis = 127.0.0.1:6379\nmysql-pass = hush\ndtls = yes\n", "f");
+  const Migration made = migrate_file(
+      "[rtpengine]\ninterface = any\nredis = 127.0.0.1:6379\nmysql-pass = hush\ndtls = yes\n", "f");
   EXPECT_NE(made.text.find("# redis has no effect: "), std::string::npos);
   EXPECT_NE(made.text.find("#redis = 127.0.0.1:6379"), std::string::npos);
   EXPECT_EQ(made.text.find("hush"), std::string::npos);
@@ -101,7 +102,8 @@ TEST(Migration, SectionsKeepTheirMeaning) {
 }
 
 TEST(Migration, FaultsAreToldAndWrittenDown) {
-  const Migration made = migrate_file("[rtpengine]\ninterface = 192.0.2.1\ntos = 999\nlisten-ng = 192.0.2.1:2223\n", "f");
+  const Migration made =
+      migrate_file("[rtpengine]\ninterface = 192.0.2.1\ntos = 999\nlisten-ng = 192.0.2.1:2223\n", "f");
   ASSERT_EQ(made.wrongs.size(), 2u);
   EXPECT_NE(made.text.find("#tos = 999"), std::string::npos);
   EXPECT_NE(made.text.find("# To be done"), std::string::npos);
@@ -109,9 +111,19 @@ TEST(Migration, FaultsAreToldAndWrittenDown) {
 }
 
 TEST(Migration, CommandLinesBecomeFiles) {
-  std::vector<std::string> words = {"rtpengine",   "--interface=a/192.0.2.1;b/192.0.2.2!203.0.113.9", "-n", "127.0.0.1:2223",
-                                    "--table=0",   "-m",        "30000", "--port-max=35000", "--log-level=10",
-                                    "--tos=184",   "--nftables-chain=rtpengine", "--no-log-timestamps", "-f"};
+  std::vector<std::string> words = {"rtpengine",
+                                    "--interface=a/192.0.2.1;b/192.0.2.2!203.0.113.9",
+                                    "-n",
+                                    "127.0.0.1:2223",
+                                    "--table=0",
+                                    "-m",
+                                    "30000",
+                                    "--port-max=35000",
+                                    "--log-level=10",
+                                    "--tos=184",
+                                    "--nftables-chain=rtpengine",
+                                    "--no-log-timestamps",
+                                    "-f"};
   std::vector<char*> arguments;
   for (auto& word : words) arguments.push_back(word.data());
   const Migration made = migrate_arguments(arguments);

@@ -125,7 +125,8 @@ TEST(Fax, AudioIsShownAsAnImageOfOurOwn) {
   for (const Row& row : rows) {
     const Body body(row.section);
     std::deque<std::string> texts;
-    const sdp::MediaSection image = image_offer(body.section(), wishes(row.words, static_cast<int>(row.version.value_or(0))), texts);
+    const sdp::MediaSection image =
+        image_offer(body.section(), wishes(row.words, static_cast<int>(row.version.value_or(0))), texts);
     EXPECT_EQ(image.type, "image");
     EXPECT_EQ(image.protocol.text, "udptl");
     EXPECT_EQ(image.formats, (std::vector<std::string_view>{"t38"}));
@@ -141,7 +142,8 @@ TEST(Fax, AnAnswerTakesTheVersionAndTheProtectionOfTheOffer) {
   const Body audio(kAudio);
   std::deque<std::string> texts;
   const auto answer = [&](const T38Terms& offered, std::optional<std::int64_t> version) {
-    return lines(image_answer(audio.section(), offered, wishes({"decode"}, static_cast<int>(version.value_or(0))), texts));
+    return lines(image_answer(audio.section(), offered,
+                              wishes({"decode"}, static_cast<int>(version.value_or(0))), texts));
   };
   EXPECT_EQ(answer({}, {}), image_lines("0", "t38UDPRedundancy", "sendrecv"));
   EXPECT_EQ(answer({.version = 3, .recovery = kParity}, {}), image_lines("0", "t38UDPFEC", "sendrecv"));

@@ -87,11 +87,21 @@ TEST_F(HttpCommandsTest, AGetReadsAndChangesNothing) {
     const char* path;
     int status;
   } rows[] = {
-      {"/cli/list+maxsessions", 200}, {"/cli/list%20maxsessions", 200}, {"/cli/help", 200},
-      {"/cli/params+diff", 200},      {"/cli/terminate+c", 405},        {"/cli/call+terminate+c", 405},
-      {"/cli/set+maxsessions+1", 405}, {"/cli/params+revert", 405},     {"/cli/debug+c+on", 405},
-      {"/cli/unknown", 405},          {"/cli/", 405},                   {"/cli/list%2", 400},
-      {"/cli/%zz", 400},              {"/cli", 0},                      {"/ng", 0},
+      {"/cli/list+maxsessions", 200},
+      {"/cli/list%20maxsessions", 200},
+      {"/cli/help", 200},
+      {"/cli/params+diff", 200},
+      {"/cli/terminate+c", 405},
+      {"/cli/call+terminate+c", 405},
+      {"/cli/set+maxsessions+1", 405},
+      {"/cli/params+revert", 405},
+      {"/cli/debug+c+on", 405},
+      {"/cli/unknown", 405},
+      {"/cli/", 405},
+      {"/cli/list%2", 400},
+      {"/cli/%zz", 400},
+      {"/cli", 0},
+      {"/ng", 0},
   };
   world_->ng(offer("c", "A", audio_sdp(*Endpoint::parse("192.0.2.10:4000"))));
   for (const auto& row : rows) {

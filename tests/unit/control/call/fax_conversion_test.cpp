@@ -1,7 +1,5 @@
 // What a fax gateway makes of each media for the other one.
-#include "control/call/fax_terms.hpp"
-
-#include "control/call/call.hpp"
+#include "control/call/fax_conversion.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,5 @@
-#include "control/call/fax_terms.hpp"
+#include "control/call/fax_conversion.hpp"
 
-#include "control/call/call.hpp"
 #include "relay/base/text.hpp"
 
 #include <utility>
