@@ -1,7 +1,9 @@
 // Sections of fax and of audio in place of each other, as the dialogues t38-* of tests/golden/ng have them.
 #include "control/negotiate/fax.hpp"
 
+#include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,10 +40,10 @@ std::vector<int> types(const std::vector<sdp::Codec>& codecs) {
   for (const sdp::Codec& each : codecs) all.push_back(each.payload_type);
   return all;
 }
-FaxWishes wishes(const Words& words, int version = 0) {
+FaxWishes wishes(const Words& words, std::optional<std::int64_t> version = {}) {
   FaxWishes read;
   for (const std::string& each : words) EXPECT_TRUE(take_fax_word(read, each)) << each;
-  read.version = version;
+  read.version = t38_version(version.value_or(0));
   return read;
 }
 
