@@ -1,5 +1,5 @@
-// Whole calls in virtual time whose digits are guarded, listened for, or switch something: from the NG command
-// to what the other party gets.
+// Whole calls in virtual time whose digits are guarded, listened for, or switch something: from the NG
+// command to what the other party gets.
 
 #include "codecs/tone/digit_detector.hpp"
 #include "codecs/tone/digit_tone.hpp"
@@ -136,7 +136,8 @@ class GuardedCall : public ::testing::Test {
         continue;
       }
       const auto made = decoder->decode(rtp.payload, room);
-      if (made) samples.insert(samples.end(), room.begin(), room.begin() + static_cast<std::ptrdiff_t>(*made));
+      if (made)
+        samples.insert(samples.end(), room.begin(), room.begin() + static_cast<std::ptrdiff_t>(*made));
     }
     std::string tones;
     DigitDetector detector;

@@ -1,11 +1,10 @@
 // Sources whose speech is listened to for digits: the packets pass, and digits are told once.
 
+#include "relay/core/audio/found_digit.hpp"
 #include "relay/worker/worker.hpp"
 #include "tests/support/echo_stage.hpp"
 #include "tests/support/kernel_model.hpp"
 #include "tests/support/packets.hpp"
-
-#include "relay/core/audio/found_digit.hpp"
 
 #include <memory>
 #include <utility>
