@@ -69,7 +69,7 @@ struct Fields<MediaTransport> {
 
 struct TransportSection {
   static constexpr std::string_view kName = "transports";
-  static constexpr int kVersion = 3;
+  static constexpr int kVersion = 4;
   static void save(const Call& call, ComponentsWriter& out) {
     each_transport(call, [&](const TransportPlace& place, const MediaTransport& transport) {
       out.add(place, transport);
