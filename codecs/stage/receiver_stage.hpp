@@ -1,4 +1,4 @@
-// The stage that a receiver gets: transcoding, or one side of a fax.
+// What the relay gives each receiver as its stage: a `MixingStage`, or one side of a fax.
 #pragma once
 
 #include "codecs/stage/fax_gateways.hpp"

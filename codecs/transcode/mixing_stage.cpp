@@ -1,4 +1,4 @@
-// The stage of every receiver.
+// The stage of a receiver without a fax.
 //
 // Mixing is three steps, and the two outer ones are transcoders. `Source::front` makes samples (L16) of what
 // one source sends: it keeps packets in order, waits for late ones, conceals lost ones, follows the sender's

@@ -14,7 +14,8 @@
 
 namespace ferry {
 
-/// The stage of every receiver. As long as one source speaks, or its conversions do not mix
+/// The stage of a receiver without a fax; `ReceiverStage` (codecs/stage) makes it. As long as one source
+/// speaks, or its conversions do not mix
 /// (`AudioConversion::mixes`), it is a `Transcoder` and costs no more. When a second source speaks, each gets
 /// a transcoder of its own that makes samples of one rate: order, delay, loss, pauses and digits are judged
 /// for each source alone. Their frames are added on a grid, and the sum is heard by the receiver's transcoder

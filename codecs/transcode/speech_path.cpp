@@ -68,7 +68,8 @@ bool SpeechPath::configure(const std::shared_ptr<const AudioConversion>& convers
   const auto former = std::exchange(conversion_, conversion);
   is_muted_ = false;
   tone_.reset();
-  tone_news_.reset();
+  tone_news_.clear();
+  cover_ends_ = false;
   if (!former || !encoder_.is_ready() || !is_for_same_receiver(*former, *conversion)) {
     stop();
     has_begun_ = false;
@@ -174,8 +175,8 @@ bool SpeechPath::start(Instant now) {
     map_position_ = next_;
     map_timestamp_ = timestamp;
     map_clock_hz_ = clock_hz;
-    append(samples);
     listen();
+    append(samples);
     if (!source_.is_pausing()) speech_end_ = end();
     return true;
   }
@@ -186,6 +187,7 @@ void SpeechPath::append(std::span<const std::int16_t> samples) {
   const std::size_t before = samples_.size();
   samples_.insert(samples_.end(), samples.begin(), samples.end());
   if (cover_) cover_->fill(std::span(samples_).subspan(before), false);
+  if (std::exchange(cover_ends_, false)) cover_.reset();
 }
 
 std::int64_t SpeechPath::front_position() const noexcept {
@@ -365,7 +367,7 @@ void SpeechPath::resume(std::int64_t position) noexcept {
 
 void SpeechPath::run_muted() {
   due_.reset();
-  while (source_.front() != nullptr && !tone_news_) {
+  while (source_.front() != nullptr && !has_tone_news()) {
     if (!listener_) {
       source_.clear();
       return;
@@ -388,10 +390,10 @@ void SpeechPath::listen() {
   if (!listener_ || listener_->rate_hz() != source_.decoded_rate_hz())
     listener_ = std::make_unique<ToneEar>(source_.decoded_rate_hz());
   listener_->hear(source_.decoded(), [&](const DigitDetector::Change& change) {
-    tone_news_ = ToneNews{change, std::max(next_, end() - samples_in(DigitDetector::kLatency))};
-    // At once: what leaves next must have nothing of it.
-    if (covers() && change.begins) cover(CoverSound{}, tone_news_->position);
-    if (!change.begins) cover_.reset();
+    tone_news_.push_back({change, std::max(next_, end() - samples_in(DigitDetector::kLatency))});
+    // At once: what leaves next must have nothing of it. The packet in which it ends has a part of it still.
+    if (covers() && change.begins) cover(CoverSound{}, tone_news_.back().position);
+    cover_ends_ = !change.begins;
   });
 }
 
@@ -476,7 +478,7 @@ bool SpeechPath::fill(bool gives_up) {
 
 bool SpeechPath::fill_ahead() {
   if (look_ahead() <= static_cast<std::size_t>(samples_in(milliseconds(kToFind)))) return true;
-  while (is_playing_ && !tone_ && !tone_news_ && samples_.size() < packet_ + look_ahead() &&
+  while (is_playing_ && !tone_ && !has_tone_news() && samples_.size() < packet_ + look_ahead() &&
          source_.front() != nullptr && take_front(false)) {
   }
   return is_playing_;
@@ -512,7 +514,7 @@ void SpeechPath::run(Instant now, MadePackets& out) {
     if (is_muted_) return run_muted();
     if (!is_playing_ && !start(now)) return;
     if (!fill_ahead()) continue;
-    if (tone_news_) return;
+    if (has_tone_news()) return;
     const Instant at = leave(next_);
     if (now - at > kStall) {
       stop();
@@ -530,7 +532,7 @@ void SpeechPath::run(Instant now, MadePackets& out) {
       due_ = at + patience;
       return;
     }
-    if (tone_news_) return;
+    if (has_tone_news()) return;
   }
 }
 

@@ -64,9 +64,12 @@ class SpeechPath {
     std::int64_t position = 0;
   };
   [[nodiscard]] std::optional<ToneNews> take_tone_news() noexcept {
-    return std::exchange(tone_news_, std::nullopt);
+    if (tone_news_.empty()) return std::nullopt;
+    const ToneNews first = tone_news_.front();
+    tone_news_.erase(tone_news_.begin());
+    return first;
   }
-  [[nodiscard]] bool has_tone_news() const noexcept { return tone_news_.has_value(); }
+  [[nodiscard]] bool has_tone_news() const noexcept { return !tone_news_.empty(); }
 
   [[nodiscard]] const SpeechSource& source() const noexcept { return source_; }
   [[nodiscard]] PacketEncoder& encoder() noexcept { return encoder_; }
@@ -204,7 +207,10 @@ class SpeechPath {
   std::unique_ptr<ToneEar> listener_;
   /// What takes the place of the speech that comes, because a guarded digit is in it. Nothing: none is.
   std::optional<CoverSound> cover_;
-  std::optional<ToneNews> tone_news_;
+  /// The digit that is covered has ended in the packet that is taken now, which is covered to its end.
+  bool cover_ends_ = false;
+  /// In their order: one long packet may have several.
+  std::vector<ToneNews> tone_news_;
 };
 
 }  // namespace ferry

@@ -113,8 +113,9 @@ std::string in_words(const TreatedFlow& flow) {
     return text;
   }
   if (drops_for_want(*flow.from, *flow.sink))
-    return fmt::format("DTMF-security={}: there is no codec for it, so digits are dropped",
-                       to_string(digit_cover(*flow.from->leg)));
+    return fmt::format(
+        "DTMF-security={}: the relay cannot change this audio, so event packets are dropped and tones pass",
+        to_string(digit_cover(*flow.from->leg)));
   if (flow.sink->ptime_ms != 0) return fmt::format("packets of {} ms", flow.sink->ptime_ms);
   std::string text;
   for (std::size_t type = 0; type < flow.sink->renumbering->to.size(); ++type) {

@@ -3,7 +3,7 @@
 //
 // Two marks say what holds: `events_blocked` whether anything is blocked at all, and the rules what takes its
 // place. Without rules digits are dropped. Where nothing can carry out a mode, because a codec is missing or
-// the parties share a key, digits are dropped instead: none passes for want of a codec.
+// the parties share a key, event packets are dropped and tones stay in the speech: the reply warns of it.
 #include "control/command/digit_control.hpp"
 
 #include "control/session/call_register.hpp"
@@ -185,12 +185,15 @@ std::vector<std::string> undone_guards(const Call& call, const Leg* party) {
       });
       if (!is_missing) continue;
       undone.push_back(
-          is_processed ? fmt::format("DTMF-security={}: some receiver of party {} has no codec for it, so "
-                                     "digits are dropped",
-                                     to_string(cover), leg->number)
-                       : fmt::format("delay-buffer, DTMF-delay: some receiver of party {} has no codec for "
-                                     "it, so nothing is delayed",
-                                     leg->number));
+          is_processed
+              ? fmt::format(
+                    "DTMF-security={}: toward some receiver of party {} the relay cannot change audio "
+                    "(codec missing, or a shared key): event packets are dropped, tones pass",
+                    to_string(cover), leg->number)
+              : fmt::format(
+                    "delay-buffer, DTMF-delay: toward some receiver of party {} the relay cannot change "
+                    "audio (codec missing, or a shared key): nothing is delayed",
+                    leg->number));
     }
   }
   return undone;

@@ -139,7 +139,8 @@ void read_file(Config& config, std::string_view text, std::string_view file,
         config.interfaces.push_back(spec);
         interface = &config.interfaces.back();
       } else if (kind == SectionKind::kOther && shape.is_foreign()) {
-        add_notice(config, fmt::format("{}:{}: section [{}] is not read", file, line.number, line.section));
+        add_notice(config, fmt::format("{}:{}: rtpferryd does not read section [{}]", file, line.number,
+                                       line.section));
       } else if (kind == SectionKind::kOther) {
         wrong(fmt::format("unknown section '[{}]': there are [rtpferry], [interface-NAME] and [templates]",
                           line.section));

@@ -10,11 +10,21 @@
 #include "control/config/file_reader.hpp"
 #include "control/config/foreign_options.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace ferry {
 
 namespace {
+
+/// A text of a command line may have line ends, and must not become two lines.
+std::string one_line(std::string_view text) {
+  std::string safe(text);
+  std::ranges::replace_if(
+      safe, [](char c) { return c >= 0 && c < ' '; }, ' ');
+  return safe;
+}
 
 /// Writes the new file, line by line.
 class Writer {
@@ -28,16 +38,17 @@ class Writer {
     section_ = name;
     migration_.text += fmt::format("\n[{}]\n", name);
   }
-  void comment(std::string_view sentence) { migration_.text += fmt::format("# {}\n", sentence); }
+  void comment(std::string_view sentence) { migration_.text += fmt::format("# {}\n", one_line(sentence)); }
   void setting(std::string_view name, std::string_view value) {
-    migration_.text += fmt::format("{} = {}\n", name, value);
+    migration_.text += fmt::format("{} = {}\n", name, one_line(value));
   }
   /// A line that does nothing, with the reason.
   void left_out(std::string_view name, std::string_view value, std::string_view sentence) {
     comment(sentence);
-    // Passwords are of no use to the relay, so they need not be copied.
-    const bool is_secret = name.ends_with("-pass");
-    migration_.text += fmt::format("#{} = {}\n", name, is_secret ? "(left out)" : value);
+    // Secrets are of no use to the relay, so they are not copied. Addresses of Redis may hold a password.
+    const bool is_secret = name.ends_with("-pass") || name.ends_with("-secret") ||
+                           (name.starts_with("redis") && value.find('@') != std::string_view::npos);
+    migration_.text += fmt::format("#{} = {}\n", name, is_secret ? "(left out)" : one_line(value));
   }
   void wrong(std::string sentence) { migration_.wrongs.push_back(std::move(sentence)); }
 
@@ -119,7 +130,7 @@ Migration migrate_file(std::string_view text, std::string_view name, std::string
       case SectionKind::kOther:
         if (is_setting)
           writer.left_out(line.key, line.value,
-                          fmt::format("of section [{}], which is not read", line.section));
+                          fmt::format("section [{}]: rtpferryd does not read it", line.section));
         break;
     }
   }
@@ -137,8 +148,10 @@ Migration migrate_arguments(std::span<char* const> arguments) {
       writer.foreign(*option.foreign, option.value);
     } else if (option.own->name == "config-file") {
       if (option.value != "none")
-        writer.comment(
-            fmt::format("'{}' was named, too: rtpferryctl migrate {}", option.value, option.value));
+        writer.wrong(
+            fmt::format("the command line names the file '{}', whose options are not here: run rtpferryctl "
+                        "migrate {} and join both files",
+                        option.value, option.value));
     } else {
       writer.own(*option.own, option.value);
     }

@@ -142,6 +142,9 @@ void CommandRunner::execute(UpdatePlan& command) {
 }
 
 void CommandRunner::execute(RemoveTransport& command) {
+  // Its receivers hear nothing of it any more: a stage with a clock of its own would go on for ever.
+  if (const TransportEntry* gone = context_.table.find(command.id))
+    parts_.own_packets.before_plan(*gone, TransportPlan{});
   const auto entry = take(command.id);
   // `take` has absorbed the counts of the kernel, so the snapshot and the figures below are final.
   if (entry) count_ended(*entry);

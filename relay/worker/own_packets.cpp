@@ -1,3 +1,9 @@
+// How a worker makes packets of its own. `remake` gives a packet to the receiver's `Output`, and `FromOutput`
+// writes what that makes into buffers and sends it. `pass` lets a packet go on by other numbers. Stages on
+// media threads answer later: `collect_made` places what they made.
+//
+// Trap: before an output places anything, `take_over_stream` or `stop_passing` takes the flow back from the
+// kernel, because what the kernel sent counts on the timeline.
 #include "relay/worker/own_packets.hpp"
 
 #include "relay/base/ensure.hpp"
@@ -233,7 +239,8 @@ void OwnPackets::follow_plan(TransportEntry& entry, bool was_alone) noexcept {
   const std::vector<SourcePlan>& sources = plan.sources;
   const bool is_under_anothers_key = plan.srtp && plan.srtp->send_is_relayed;
   const auto is_gone = [&](const TransportEntry::MediaOutput& each) {
-    return (is_under_anothers_key && each.output.has_senders_ssrc()) ||
+    // A stream of the relay's own would keep out the packets of whoever has the key.
+    return (is_under_anothers_key && (each.output.has_senders_ssrc() || each.output.makes_media())) ||
            std::ranges::find(sources, each.media, &SourcePlan::media) == sources.end();
   };
   // A media that takes the place of the only one goes on with the stream of that one.
@@ -389,6 +396,14 @@ std::optional<Passage> OwnPackets::pass(const Remade& what) noexcept {
   if (passage.refusal == DropReason::kNone) {
     FromOutput sender(*this, what.out, what.hop, what.sink.to, now, what.sink.renumbering.get());
     passage = output->pass(packet, now, sender);
+    // Far from what left last: its sender began anew, or has spoken where it was not heard. It goes on behind
+    // what left, because a receiver of SRTP would take it for the past.
+    const auto last = what.out.state.streams().last_sent(what.sink.to);
+    const bool is_same = last && last->ssrc == passage.shift.ssrc && output->is_passing();
+    if (is_same && is_sequence_jump(last->sequence.value, passage.shift.of(packet.rtp.sequence))) {
+      stop_passing(what.out, what.sink.to, *output);
+      passage = output->pass(packet, now, sender);
+    }
   }
   if (passage.refusal != DropReason::kNone) (void)count_unheard(what, passage.refusal);
   return passage;

@@ -107,7 +107,9 @@ constexpr std::int64_t kLowest = 20;
 constexpr std::int64_t kHighest = 3800;
 
 void cannot_read(Request& request, std::string_view key, std::string_view value) {
-  request.guard.unreadable.push_back(std::string(key) + "=" + std::string(value));
+  constexpr std::size_t kMostTold = 8;
+  if (request.guard.unreadable.size() < kMostTold)
+    request.guard.unreadable.push_back(std::string(key) + "=" + std::string(value));
 }
 
 }  // namespace

@@ -130,7 +130,7 @@ std::string parameters(const TextContext& context, std::string_view what) {
       if (each.value != each.at_start)
         text += fmt::format("{}: {} => {}\n", each.name, each.at_start, each.value);
     } else {
-      return "params takes start, current or diff\n";
+      return "params takes start, current, diff or revert\n";
     }
   }
   return text;

@@ -183,7 +183,7 @@ Passage Output::pass(const SourcePacket& packet, Instant now, OutputSender& send
     is_staged_ = false;
   }
   if (packet.clock_rate_hz != 0) clock_rate_hz_ = packet.clock_rate_hz;
-  if (!passing_->take(rtp.sequence)) return {DropReason::kTooLate, {}, false};
+  if (!passing_->take(rtp.sequence)) return {DropReason::kTooLate, passing_->shift(), false};
   spoke_at_ = now;
   return {DropReason::kNone, passing_->shift(), marker};
 }

@@ -102,11 +102,13 @@ TEST_F(DigitControlTest, WhatCannotBeCoveredIsDroppedWithAWarning) {
   ASSERT_EQ(warnings.size(), 1u);
   EXPECT_NE(warnings[0].find("DTMF-security=silence"), std::string::npos);
   const Sink& dropped = other.legs[0]->medias[0]->via->used_ports()->plan->sources[0].sinks.at(0);
-  EXPECT_TRUE(dropped.events_blocked) << "no digit passes for want of a codec";
+  EXPECT_TRUE(dropped.events_blocked) << "no event passes for want of a codec";
   EXPECT_EQ(other.not_in_force, warnings) << "the operator sees it";
   const auto flows = treated_flows(other);
   ASSERT_EQ(flows.size(), 1u) << "explain says it, too";
-  EXPECT_EQ(in_words(flows[0]), "DTMF-security=silence: there is no codec for it, so digits are dropped");
+  EXPECT_EQ(in_words(flows[0]),
+            "DTMF-security=silence: the relay cannot change this audio, so event packets are dropped and "
+            "tones pass");
 }
 
 TEST_F(DigitControlTest, WhatIsNotUnderstoodIsAWarning) {

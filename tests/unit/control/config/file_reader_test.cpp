@@ -87,7 +87,7 @@ TEST(FileReader, SectionsOfOthersAreNotRead) {
   const Read foreign = read("[rtpengine]\nport-min = 20000\n[rtpengine-testing]\nport-min = 1\nodd words\n");
   EXPECT_TRUE(foreign.wrongs.empty());
   EXPECT_EQ(foreign.config.port_min.value, 20000);
-  EXPECT_TRUE(foreign.says("section [rtpengine-testing] is not read"));
+  EXPECT_TRUE(foreign.says("rtpferryd does not read section [rtpengine-testing]"));
   // In a file of the relay's own such a name is misspelt.
   EXPECT_EQ(read("[rtpfery]\nport-min = 20000\n").wrongs.size(), 1u);
 }

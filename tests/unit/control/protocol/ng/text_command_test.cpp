@@ -98,7 +98,7 @@ TEST_F(TextCommand, ParametersHaveTheNamesOfTheField) {
       {"params diff", "max-sessions: 0 => 5\n"},
       {"params start", "max-sessions = 0\nlog-level = 6\n"},
       {"params", "max-sessions = 5\nlog-level = 6\n"},
-      {"params all", "params takes start, current or diff\n"},
+      {"params all", "params takes start, current, diff or revert\n"},
       {"set maxsessions -1", "Success setting maxsessions to 0\n"},
       {"set maxsessions unlimited", "Success setting maxsessions to 0\n"},
       {"set loglevel 7", "Success setting loglevel to 7\n"},
