@@ -3,7 +3,7 @@
 
 #include "codecs/tone/digit_detector.hpp"
 #include "codecs/tone/digit_tone.hpp"
-#include "codecs/transcode/transcoder.hpp"
+#include "codecs/transcode/mixing_stage.hpp"
 #include "relay/media/direct_stages.hpp"
 #include "tests/support/speech.hpp"
 #include "tests/support/tones.hpp"
@@ -32,7 +32,7 @@ class GuardedCall : public ::testing::Test {
     };
     world = make_sim_world(options);
     world->manager().plane().worker(0).set_stages(
-        std::make_unique<DirectStages>([](const StageOwner&) { return make_transcoder(); }));
+        std::make_unique<DirectStages>([](const StageOwner&) { return make_stage(); }));
     a = {world->peer_address(1, 'A'), UdpPort{4000}};
     b = {world->peer_address(1, 'B'), UdpPort{4000}};
     encoder = make_audio_encoder({"PCMA", 8000, 1, {}}, {}).value();
