@@ -273,7 +273,8 @@ void OwnPackets::send_probe(TransportEntry& entry, const SendProbe& command) noe
   const PayloadType type = source.payloads.empty() ? PayloadType{0} : source.payloads.front().type;
   packet.set_data_size(kRtpFixedHeaderSize);
   write_rtp_header(packet.data(), type, false, command.sequence, 0, command.ssrc);
-  sends_.add(entry, hop, DatagramClass::kRtp, source.media, std::move(packet), nullptr, now);
+  // Of no media: a probe is no stream that anything could go on behind.
+  sends_.add(entry, hop, DatagramClass::kRtp, MediaId{}, std::move(packet), nullptr, now);
   sends_.flush();
 }
 

@@ -264,13 +264,7 @@ void Streams::on_sent(DatagramClass kind, Bytes datagram, MediaId to, Instant no
   const auto source = source_of(to);
   // UDPTL beside RTP has no SSRC to be counted under.
   if (!source || datagram.size() < kRtpFixedHeaderSize || kind != DatagramClass::kRtp) return;
-  const Ssrc ssrc{read_u32(datagram, 8)};
-  // A probe of the relay's own is a stream of a single empty packet. Nothing goes on behind it.
-  const auto& known = states_[*source].egress;
-  if (datagram.size() == kRtpFixedHeaderSize &&
-      std::ranges::none_of(known, [&](const SentStream& stream) { return stream.counters().ssrc == ssrc; }))
-    return;
-  SentStream* stream = egress_of(*source, ssrc);
+  SentStream* stream = egress_of(*source, Ssrc{read_u32(datagram, 8)});
   if (stream == nullptr) return;
   stream->count(SeqNo{read_u16(datagram, 2)}, read_u32(datagram, 4), datagram.size(), now);
   if (keeper_) follow_sent(*stream, *source, datagram, now);

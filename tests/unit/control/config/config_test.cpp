@@ -80,13 +80,13 @@ TEST(Config, EverythingThatIsWrongIsToldAtOnce) {
 
 // The beginning of a name opened a listener that nobody asked for.
 TEST(Config, LongOptionsGoByTheirWholeName) {
-  for (const char* word : {"--listen-tcp=127.0.0.1:2223", "--listen-tc=127.0.0.1:2223", "--num=2",
+  for (const char* word : {"--listen-tcp-n=127.0.0.1:2223", "--listen-tc=127.0.0.1:2223", "--num=2",
                            "--max-ses=5", "--check", "--l=7", "--interfac=192.0.2.1"}) {
     const auto config = load({"-i", "192.0.2.1", word});
     ASSERT_FALSE(config) << word;
     EXPECT_NE(config.error().text.find("unknown option '"), std::string::npos) << config.error().text;
   }
-  EXPECT_FALSE(load({"-i", "192.0.2.1", "--listen-tcp", "127.0.0.1:2223"}))
+  EXPECT_FALSE(load({"-i", "192.0.2.1", "--listen-tc", "127.0.0.1:2223"}))
       << "the value in a word of its own";
   EXPECT_TRUE(load({"-i", "192.0.2.1", "--listen-tcp-ng", "127.0.0.1:2223"}));
   EXPECT_TRUE(load({"--interface", "192.0.2.1", "--num-threads", "2", "--cdr", "--cdr=no"}));
