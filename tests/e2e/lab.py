@@ -228,7 +228,7 @@ class Relay:
                                  f"--interface={RELAY6}", "--listen-ng=127.0.0.1:2223", f"--control-socket={self.socket}",
                                  "--port-min=30000", "--port-max=32000", *lab.engine_options(), *options, log="relay.log")
         try:
-            wait_for(lambda: "is ready" in lab.log("relay.log"), 10, "the relay")
+            wait_for(lambda: "is ready" in lab.log("relay.log"), 30, "the relay")
         except RuntimeError as why:
             raise RuntimeError(f"{why}: {lab.log('relay.log')[-1000:]}") from None
         self.pid = int(run("pgrep", "-o", "-f", self.socket).stdout.split()[0])
