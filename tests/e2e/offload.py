@@ -451,7 +451,7 @@ def privileges(network, build):
         log = f"rights-{number}.log"
         process = network.start("core", *prefix, program, "--config-file=none", f"--interface={RELAY4}", "--listen-ng=127.0.0.1:2224",
                                 "--control-socket=none", "--offload=c-alice=clsact", *options, log=log)
-        wait_for(lambda: "is ready" in network.log(log), 5, "the relay")
+        wait_for(lambda: "is ready" in network.log(log), 30, "the relay")
         lines = [line for line in network.log(log).splitlines() if "offload" in line]
         check(len(lines) == 1 and wanted in lines[0], f"{what}: {lines}")
         daemon = process.pid  # whatever comes before it becomes it
