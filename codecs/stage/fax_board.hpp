@@ -1,4 +1,4 @@
-// What the fax gateways of all threads tell about themselves.
+// Progress of the fax gateways of all threads: pages, rate, packets lost and recovered.
 #pragma once
 
 #include "relay/core/audio/fax_progress.hpp"

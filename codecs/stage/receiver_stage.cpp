@@ -15,15 +15,10 @@ FaxSound sound_of(const AudioConversion& conversion) {
   return {equal_ignoring_case(conversion.format.encoding, "PCMU") ? Law::kMu : Law::kA, conversion.type};
 }
 
-bool needs_gateway(const AudioConversion& conversion) {
-  return conversion.fax && conversion.fax->role != FaxSide::Role::kSteadySound;
-}
-
-/// `shown`: the gateway; null unless one is needed.
+/// `shown`: the gateway; null unless the conversion is one side of a fax call.
 std::unique_ptr<OutputStage> stage_for(const AudioConversion& conversion,
                                        const std::shared_ptr<ShownGateway>& shown, Instant now) {
   if (!conversion.fax) return make_stage();
-  if (!shown) return std::make_unique<SteadySoundStage>(sound_of(conversion));
   std::shared_ptr<T38Gateway> gateway(shown, &shown->gateway);
   if (conversion.fax->role == FaxSide::Role::kToDatagrams)
     return std::make_unique<T38Stage>(std::move(gateway), now);
@@ -55,8 +50,7 @@ bool ReceiverStage::settle(std::uint64_t from, const std::shared_ptr<const Audio
     stage_.reset();
     gateway_.reset();
     const bool is_made = had_memory([&] {
-      if (needs_gateway(*conversion))
-        gateway_ = gateways_->find_or_make(conversion->fax->gateway, conversion->fax->t38);
+      if (conversion->fax) gateway_ = gateways_->find_or_make(conversion->fax->gateway, conversion->fax->t38);
       stage_ = stage_for(*conversion, gateway_, now);
     });
     if (!is_made) return false;

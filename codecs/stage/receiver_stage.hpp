@@ -11,9 +11,9 @@
 
 namespace ferry {
 
-/// Does what the conversion of the newest packet asks for, by a stage of that kind. Signalling may turn a
-/// call into a fax and back, so that another kind takes over with the next packet. While a fax is made of one
-/// source, other sources are not heard. One thread uses it.
+/// Has the stage that the conversion of the newest packet asks for. Signalling may turn a call into a fax and
+/// back: the next packet then replaces the stage. During a fax only its own source is heard. One thread uses
+/// it.
 class ReceiverStage final : public OutputStage {
  public:
   /// `gateways`: those of its thread; not null.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 namespace ferry {
 
@@ -20,11 +19,9 @@ CoverSound CoverSound::of_pitches(std::span<const std::uint16_t> hertz, std::uin
       hertz.empty() ? std::span<const std::uint16_t>(&kUsualPitch, 1) : hertz;
   for (const std::uint16_t each : wanted) {
     if (sound.count_ == kMostPitches) break;
-    const double turn = 2 * std::numbers::pi * each / rate_hz;
     const double amplitude =
         kAmplitude / static_cast<double>(std::min<std::size_t>(wanted.size(), kMostPitches));
-    // As if sin(0) and sin(-turn) had been the last two.
-    sound.pitches_[sound.count_++] = {2 * std::cos(turn), 0, -amplitude * std::sin(turn)};
+    sound.pitches_[sound.count_++] = Oscillator(each, amplitude, rate_hz);
   }
   return sound;
 }
@@ -39,12 +36,7 @@ void CoverSound::fill(std::span<std::int16_t> out, bool is_last) noexcept {
   if (digit_) return digit_->fill(out, is_last);
   for (std::int16_t& sample : out) {
     double value = 0;
-    for (Pitch& each : std::span(pitches_).first(count_)) {
-      const double next = each.factor * each.last - each.before;
-      each.before = each.last;
-      each.last = next;
-      value += next;
-    }
+    for (Oscillator& each : std::span(pitches_).first(count_)) value += each.next();
     sample = static_cast<std::int16_t>(std::lround(std::clamp(value, -32'768.0, 32'767.0)));
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codecs/tone/digit_tone.hpp"
+#include "codecs/tone/oscillator.hpp"
 
 #include <array>
 #include <cstddef>
@@ -30,13 +31,7 @@ class CoverSound {
   void fill(std::span<std::int16_t> out, bool is_last) noexcept;
 
  private:
-  /// A sine: each sample follows from the two before it.
-  struct Pitch {
-    double factor = 0;
-    double last = 0;
-    double before = 0;
-  };
-  std::array<Pitch, kMostPitches> pitches_{};
+  std::array<Oscillator, kMostPitches> pitches_{};
   std::size_t count_ = 0;
   /// Nothing: it is no digit.
   std::optional<DigitTone> digit_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 namespace ferry {
 
@@ -20,10 +19,8 @@ DigitTone::DigitTone(std::uint8_t event, std::uint8_t volume, std::uint32_t rate
     : ramp_(std::max<std::size_t>(rate_hz / 500, 1)) {
   const int level = std::clamp<int>(volume, kLoudest, kFaintest);
   for (std::size_t i = 0; i < parts_.size(); ++i) {
-    const double turn = 2 * std::numbers::pi * kDigitHertz[event % kDigits][i] / rate_hz;
     const double amplitude = kZeroDbm0 * std::pow(10.0, -(level + (i == 0 ? 2 : 0)) / 20.0);
-    // As if sin(0) and sin(-turn) had been the last two.
-    parts_[i] = {2 * std::cos(turn), 0, -amplitude * std::sin(turn)};
+    parts_[i] = Oscillator(kDigitHertz[event % kDigits][i], amplitude, rate_hz);
   }
 }
 

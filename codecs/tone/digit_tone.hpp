@@ -1,6 +1,8 @@
 // The sound of a digit: two frequencies at once (ITU-T Q.23), without clicks.
 #pragma once
 
+#include "codecs/tone/oscillator.hpp"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -40,18 +42,6 @@ class DigitTone {
   void fill(std::span<std::int16_t> out, bool is_last) noexcept;
 
  private:
-  /// An oscillator: each sample follows from the two before it.
-  struct Oscillator {
-    double factor = 0;
-    double last = 0;
-    double before = 0;
-    double next() noexcept {
-      const double value = factor * last - before;
-      before = last;
-      last = value;
-      return value;
-    }
-  };
   std::array<Oscillator, 2> parts_{};
   /// Samples of a ramp, and samples made so far.
   std::size_t ramp_;

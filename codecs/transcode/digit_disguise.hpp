@@ -34,7 +34,7 @@ class DigitDisguise {
   std::uint8_t choose(std::uint8_t event) noexcept {
     constexpr std::uint32_t kDecimals = 10;
     if (guard_->cover == DigitCover::kZero) event = 0;
-    // Any of them, the pressed one too: one that is never the pressed one would tell something of it.
+    // The pressed digit may be drawn, too. If it never were, each press would rule one digit out.
     if (guard_->cover == DigitCover::kRandomDigit) event = static_cast<std::uint8_t>(random_below(kDecimals));
     return digit_ = event;
   }

@@ -32,7 +32,8 @@ void DigitListener::hear(const std::shared_ptr<const AudioConversion>& conversio
 
 void DigitListener::listen(Instant now, MadePackets& out) {
   while (source_.front() != nullptr) {
-    // What is missing is not waited for long: nobody hears how smooth it is.
+    // The detector waits for a missing packet only until kOvertaken others have come: no one hears this
+    // sound.
     if (source_.missing() > 0 && source_.waiting() < kOvertaken) return;
     (void)source_.decode();
     const std::span<const std::int16_t> samples = source_.decoded();
@@ -63,7 +64,7 @@ void DigitListener::tell(Duration length, MadePackets& out) noexcept {
 void DigitListener::drive(Instant now, MadePackets& out) {
   if (!pressed_ || now - heard_at_ < kSilence) return;
   tell(heard_at_ - pressed_->since, out);
-  // What comes next is heard anew: the detector would go on with the tone.
+  // A new detector hears what comes next. The old one would take it for the rest of the tone.
   ear_.reset();
 }
 

@@ -372,7 +372,7 @@ void SpeechPath::run_muted() {
       source_.clear();
       return;
     }
-    // What is missing is not waited for long: a packet or two that overtook it.
+    // A missing packet counts as lost once three later ones have come.
     if (source_.missing() > 0 && source_.waiting() < 3) return;
     (void)source_.decode();
     listen();

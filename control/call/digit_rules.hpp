@@ -11,7 +11,7 @@
 
 namespace ferry {
 
-/// The rules for the digits of one party, and how far its keys have switched them. Whether anything is
+/// The rules for the digits of one party, and how far its presses have switched them. Whether anything is
 /// covered at all is `Leg::events_blocked`. Plain but for `on_digit` and `on_time`, which are pure. Control
 /// thread only.
 struct DigitRules {
@@ -56,7 +56,7 @@ struct DigitRules {
   [[nodiscard]] Change on_time(Instant now);
   /// True if digits of the party are compared with codes.
   [[nodiscard]] bool has_trigger() const { return !trigger.empty(); }
-  /// True if the rules say no more than that nothing was said.
+  /// Equal to `DigitRules{}`: no request has said anything.
   bool operator==(const DigitRules&) const = default;
 
  private:

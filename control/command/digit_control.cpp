@@ -226,13 +226,12 @@ void DigitTriggers::on_planned(Call& call) {
   const bool is_waiting = waits(call.digit_rules()) || std::ranges::any_of(call.legs, [&](const auto& leg) {
                             return waits(leg->digit_rules());
                           });
-  if (is_waiting && std::ranges::find(waiting_, call.serial) == waiting_.end())
-    waiting_.push_back(call.serial);
+  if (is_waiting) waiting_.insert(call.serial);
 }
 
 void DigitTriggers::expire(Instant now) {
   // Switching plans anew, and thereby adds to the list.
-  const std::vector<std::uint64_t> serials = std::exchange(waiting_, {});
+  const std::set<std::uint64_t> serials = std::exchange(waiting_, {});
   for (const std::uint64_t serial : serials) {
     Call* call = services_.calls.by_serial(serial);
     if (call == nullptr) continue;

@@ -8,6 +8,7 @@
 #include "control/session/services.hpp"
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -61,8 +62,8 @@ class DigitTriggers final : public CallObserver {
               const std::string& whose);
 
   const Services& services_;
-  /// `Call::serial` of calls with rules that end by time, each once.
-  std::vector<std::uint64_t> waiting_;
+  /// `Call::serial` of calls with rules that end by time.
+  std::set<std::uint64_t> waiting_;
 };
 
 }  // namespace ferry

@@ -296,13 +296,16 @@ namespace {
 /// A packet as an output takes it.
 SourcePacket source_packet(const OwnPackets::Remade& what, const RtpView& rtp) noexcept {
   const PayloadEntry* payload = what.arrived.payload;
+  // The replay window of SRTP lets packets pass that came later than a plain stream allows.
+  const bool is_protected = what.from.state.plan().is_protected();
   // The media stays the same where a call moves to another worker, and its transport does not.
   return {.from = what.from.state.plan().sources[what.verdict.source].media.value,
           .rtp = rtp,
           .conversion = what.sink.conversion,
           .ptime_ms = what.sink.ptime_ms,
           .clock_rate_hz = payload != nullptr ? payload->clock_rate_hz : 0,
-          .restarts = what.verdict.restarts};
+          .restarts = what.verdict.restarts,
+          .most_behind = is_protected ? int{ReplayWindow::kMaxBits} : PassedStream::kMostBehind};
 }
 
 /// Where the stream of sound that a gateway makes begins. The number of the gateway is drawn by chance, so
@@ -378,6 +381,15 @@ DropReason OwnPackets::count_unheard(const Remade& what, DropReason reason) noex
   }
 }
 
+bool OwnPackets::is_out_of_reach(const Remade& what, const Output& output, const Passage& passage) noexcept {
+  // Between plain parties a jump passes as it does without a shift, in the kernel, too.
+  const bool has_window = what.from.state.plan().is_protected() || what.out.state.plan().is_protected();
+  if ((!has_window && passage.refusal != DropReason::kTooLate) || !output.is_passing()) return false;
+  const auto last = what.out.state.streams().last_sent(what.sink.to);
+  return last && last->ssrc == passage.shift.ssrc &&
+         is_sequence_jump(last->sequence.value, passage.shift.of(what.arrived.rtp->sequence));
+}
+
 std::optional<Passage> OwnPackets::pass(const Remade& what) noexcept {
   Output* output = what.out.output_for(what.sink.to);
   if (output == nullptr || !output->makes_media()) return std::nullopt;
@@ -397,11 +409,7 @@ std::optional<Passage> OwnPackets::pass(const Remade& what) noexcept {
   if (passage.refusal == DropReason::kNone) {
     FromOutput sender(*this, what.out, what.hop, what.sink.to, now, what.sink.renumbering.get());
     passage = output->pass(packet, now, sender);
-    // Far from what left last: its sender began anew, or has spoken where it was not heard. It goes on behind
-    // what left, because a receiver of SRTP would take it for the past.
-    const auto last = what.out.state.streams().last_sent(what.sink.to);
-    const bool is_same = last && last->ssrc == passage.shift.ssrc && output->is_passing();
-    if (is_same && is_sequence_jump(last->sequence.value, passage.shift.of(packet.rtp.sequence))) {
+    if (is_out_of_reach(what, *output, passage)) {
       stop_passing(what.out, what.sink.to, *output);
       passage = output->pass(packet, now, sender);
     }

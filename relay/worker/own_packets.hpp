@@ -119,6 +119,11 @@ class OwnPackets final : private MadeElsewhere {
   /// Ends the passing on of packets to a media of `out`, in the kernel, too: what follows goes on behind
   /// them.
   void stop_passing(TransportEntry& out, MediaId media, Output& output) noexcept;
+  /// True if the numbers of `passage` lie far from what left last for the receiver: the sender began anew, or
+  /// spoke where it was not heard. Under these numbers, a receiver of SRTP would take the packet for a
+  /// replay.
+  [[nodiscard]] static bool is_out_of_reach(const Remade& what, const Output& output,
+                                            const Passage& passage) noexcept;
   /// Counts a packet that the receiver does not hear. Returns what `remake` does.
   DropReason count_unheard(const Remade& what, DropReason reason) noexcept;
   /// The media that a command is about: `wanted`, or the first one if that is nothing. Nothing if the

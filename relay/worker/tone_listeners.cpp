@@ -9,7 +9,7 @@ namespace ferry {
 
 namespace {
 
-/// A digit that is found so soon behind an event packet is of the same press: the detector needs some time,
+/// The same digit, found so soon behind an event packet, is of the same press: the detector needs some time,
 /// and so does the way to a media thread.
 constexpr Duration kSamePress = std::chrono::milliseconds(500);
 /// Serials of listeners: those of the stages of outputs have this bit clear (`OwnPackets`).
@@ -43,7 +43,7 @@ ToneListener* ToneListeners::ensure(TransportEntry& entry, MediaId media) noexce
     const std::uint64_t serial = (std::uint64_t{context_.number} << kWorkerBit) | kListener | ++made_;
     auto stage = context_.stages->make({serial, entry.id, media, entry.id});
     if (!stage) return;
-    made = &entry.listeners.emplace_front(ToneListener{media, serial, std::move(stage), {}});
+    made = &entry.listeners.emplace_front(ToneListener{media, serial, std::move(stage), {}, 0});
   });
   return made;
 }
@@ -53,7 +53,10 @@ void ToneListeners::hear(TransportEntry& entry, std::size_t source, const Receiv
   const SourcePlan& plan = entry.state.plan().sources[source];
   ToneListener* listener = ensure(entry, plan.media);
   if (listener == nullptr) return;
-  if (is_event) listener->event_at = packet.at;
+  if (is_event && !packet.rtp->payload.empty()) {
+    listener->event_at = packet.at;
+    listener->event = read_u8(packet.rtp->payload, 0);
+  }
   // Of the same object, so that the stage knows it by its address.
   const std::shared_ptr<const AudioConversion> heard(plan.listening, &plan.listening->heard);
   Found found(*this, entry, *listener, packet.at);
@@ -74,7 +77,8 @@ void ToneListeners::tell(TransportEntry& entry, const ToneListener& listener, co
   const auto digit = FoundDigit::read(packet.payload);
   if (!digit) return;
   const Duration length = std::chrono::milliseconds(digit->duration_ms);
-  if (listener.event_at != Instant{} && now - listener.event_at < length + kSamePress) return;
+  const bool is_told = listener.event_at != Instant{} && listener.event == digit->event;
+  if (is_told && now - listener.event_at < length + kSamePress) return;
   DtmfEvent event;
   event.event = digit->event;
   event.volume = digit->volume;

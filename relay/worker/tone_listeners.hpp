@@ -10,8 +10,8 @@
 namespace ferry {
 
 /// Gives the packets of sources that are listened to (`SourcePlan::listening`) to stages that make nothing,
-/// and tells control the digits that they find. A source that tells its digits by events (RFC 4733) as well
-/// is told once for each: its events count. One worker owns it.
+/// and tells control the digits that they find. Where a source sends a digit as event (RFC 4733) and as
+/// tone, control is told once: the event counts. One worker owns it.
 class ToneListeners {
  public:
   explicit ToneListeners(WorkerContext& context) : context_(context) {}

@@ -52,8 +52,9 @@ struct ToneListener {
   std::uint64_t serial = 0;
   /// Never null.
   std::unique_ptr<OutputStage> stage;
-  /// When the newest event packet of the media came; unset: none did.
+  /// When the newest event packet of the media came, and its event; unset: none did.
   Instant event_at{};
+  std::uint8_t event = 0;
 };
 
 /// Most local addresses of one transport: the cookie of a port (`PortTable`) has three bits for them.

@@ -12,6 +12,8 @@
 
 #include <optional>
 
+#include <fmt/format.h>
+
 namespace ferry::test {
 namespace {
 
@@ -62,6 +64,17 @@ class Play {
              (!has_dtls_ || party.phone->channel.state() == DtlsChannel::State::kReady);
     };
     return is_ready(a_) && is_ready(b_) && through_here(0) && through_here(1);
+  }
+  /// What each of them has reached so far, for a failure.
+  [[nodiscard]] std::string told() const {
+    std::string text = fmt::format("DTLS {}, ICE={}", has_dtls_, word_);
+    for (std::size_t leg = 0; leg < 2; ++leg) {
+      const IcePhone& phone = *(leg == 0 ? a_ : b_).phone;
+      text += fmt::format("; party {} selected '{}', DTLS state {}, relay: {}", leg,
+                          phone.relay().is_set() ? phone.relay().to_string() : "",
+                          static_cast<int>(phone.channel.state()), media(leg)["end_to_end"].dump());
+    }
+    return text;
   }
   bool connect(Duration limit) {
     for (const Duration end = world_->elapsed() + limit; world_->elapsed() < end && !is_connected();)
@@ -157,7 +170,7 @@ class Play {
 TEST(EndToEndProperty, ICE11_PartiesConnectThroughTheRelay) {
   for_each_seed(60, [](std::uint64_t seed) {
     Play play(seed, false);
-    ASSERT_TRUE(play.connect(30s));
+    ASSERT_TRUE(play.connect(30s)) << play.told();
     play.calm();
     EXPECT_EQ(play.talk(), std::pair(kWords, kWords));
   });
@@ -179,7 +192,7 @@ TEST(EndToEndProperty, ICE11_WhoeverRepeatsTheirStunHearsNothing) {
 TEST(EndToEndProperty, ICE11_APartyWhoseNatForgetsIsFoundAgain) {
   for_each_seed(20, [](std::uint64_t seed) {
     Play play(seed, false);
-    ASSERT_TRUE(play.connect(30s));
+    ASSERT_TRUE(play.connect(30s)) << play.told();
     play.calm();
     if (!play.rebind()) return;
     play.pass(20s);

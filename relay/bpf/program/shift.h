@@ -56,11 +56,9 @@ static __always_inline int write_numbers(struct udphdr *udp, void *data_end, con
 /* Gives a frame that has the words `now` others, through helpers of the kernel, which know about partial checksums. */
 static __always_inline void renumber(struct __sk_buff *skb, __u32 udp, struct numbers *now, const struct numbers *to,
                                      int has_checksum) {
-#pragma unroll
-  for (int i = 0; i < 3; ++i) {
-    if (has_checksum)
-      bpf_l4_csum_replace(skb, udp + __builtin_offsetof(struct udphdr, check), now->words[i], to->words[i],
-                          BPF_F_MARK_MANGLED_0 | 4);
+  if (has_checksum) {
+    __s64 difference = bpf_csum_diff(now->words, sizeof now->words, (__be32 *)to->words, sizeof to->words, 0);
+    bpf_l4_csum_replace(skb, udp + __builtin_offsetof(struct udphdr, check), 0, difference, BPF_F_MARK_MANGLED_0);
   }
   bpf_skb_store_bytes(skb, udp + sizeof(struct udphdr), to->words, sizeof to->words, 0);
   *now = *to;

@@ -49,11 +49,9 @@ struct FaxSide {
     kToDatagrams,
     /// The receiver has sound: it gets G.711 made of the datagrams that the source sends.
     kToSound,
-    /// Both have sound, of a modem: it leaves without jitter, and nothing of it is made up.
-    kSteadySound,
   };
-  Role role = Role::kSteadySound;
-  /// Names the gateway that both directions of the call share, within the process. 0 for kSteadySound.
+  Role role = Role::kToSound;
+  /// Names the gateway that both directions of the call share, within the process.
   std::uint64_t gateway = 0;
   /// What the T.38 party has agreed to.
   T38Settings t38{};
@@ -65,12 +63,12 @@ struct FaxSide {
 enum class DigitCover : std::uint8_t {
   /// The digit itself.
   kNone,
-  /// Nothing: what the source sends during the digit is left out.
+  /// No event; a tone becomes silence. Without a conversion, tones stay.
   kDrop,
   kSilence,
   /// A tone of `DigitGuard::frequencies_hz`.
   kTone,
-  /// Another digit, chosen by chance.
+  /// A digit drawn by chance; it may be the pressed one.
   kRandomDigit,
   /// The digit 0.
   kZero,

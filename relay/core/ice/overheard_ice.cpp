@@ -7,8 +7,9 @@
 // - Only the answer to a question of ours proves an address. An answer to a check that passed does not: the
 //   check itself may be a repetition, and whoever recorded it has recorded its answer as well.
 // - A nomination counts after the next answer to a question, for the same reason.
-// - An address that has never answered is asked once for each authentic message from it, and not by time.
-//   Otherwise a repeated message with a forged source would draw several datagrams.
+// - An address that has never answered is asked once for each authentic message from it. Otherwise a repeated
+//   message with a forged source would draw several datagrams. Messages that come while a question waits for
+//   its answer are kept as `owed`: if the answer is lost, each allows one repetition.
 // - Former credentials count until the first message under the new ones (RFC 8445 §9).
 
 #include "relay/core/ice/overheard_ice.hpp"
@@ -97,6 +98,7 @@ void OverheardIce::follow(std::shared_ptr<const OverheardPlan> plan, Instant now
       for (Peer& peer : side.peers) {
         peer.is_former = plan_->party != before->party;
         peer.is_asked = false;
+        peer.owed = 0;
       }
     }
   }
@@ -193,9 +195,23 @@ void OverheardIce::note(Component component, Peer& peer, bool is_former, bool no
   if (nominates && !(is_selected && peer.nomination == nominations_)) peer.wanted = ++nominations_;
   const bool is_fresh = is_proven(peer, turn.now) && turn.now - peer.proven < kAskAgain &&
                         peer.wanted == peer.nomination && (is_former || peer.session == session_);
-  if (is_fresh || (peer.is_asked && turn.now - peer.asked < kAskSoon)) return;
+  if (is_fresh) return;
+  if (peer.is_asked && turn.now - peer.asked < kAskSoon) {
+    peer.owed = std::min(peer.owed + 1, kSilent);
+    return;
+  }
   TokenBucket& bucket = peer.is_named ? side.named_questions : side.questions;
   if (is_selected || bucket.take(kSeeking, 0, turn.now)) ask(component, peer, turn);
+}
+
+void OverheardIce::ask_again(Component component, Peer& peer, Turn turn) {
+  --peer.owed;
+  Side& side = sides_[index(component)];
+  TokenBucket& bucket = peer.is_named ? side.named_questions : side.questions;
+  if (bucket.take(kSeeking, 0, turn.now))
+    ask(component, peer, turn);
+  else
+    peer.owed = 0;
 }
 
 OverheardIce::Peer* OverheardIce::find(Side& side, const Path& path) noexcept {
@@ -250,7 +266,7 @@ void OverheardIce::ask(Component component, Peer& peer, Turn turn) {
 void OverheardIce::prove(Component component, Peer& peer, bool is_former, Turn turn) {
   Side& side = sides_[index(component)];
   peer.is_asked = false;
-  peer.unanswered = 0;
+  peer.unanswered = peer.owed = 0;
   if (!is_proven(peer, turn.now)) peer.order = ++orders_;
   peer.heard = peer.proven = turn.now;
   peer.is_former = is_former;
@@ -336,6 +352,11 @@ std::optional<Path> OverheardIce::pass(Component component, const Heard& request
 void OverheardIce::drive(Turn turn) {
   for (const Component component : {Component::kRtp, Component::kRtcp}) {
     Side& side = sides_[index(component)];
+    for (Peer& peer : side.peers) {
+      const bool is_selected = side.selected == peer.path;
+      if (is_owed(peer) && !is_selected && turn.now - peer.asked >= kAskSoon)
+        ask_again(component, peer, turn);
+    }
     Peer* selected = side.selected ? find(side, *side.selected) : nullptr;
     if (selected == nullptr) continue;
     if (is_proven(*selected, turn.now) && turn.now >= selected->next) ask(component, *selected, turn);
@@ -345,12 +366,16 @@ void OverheardIce::drive(Turn turn) {
 
 std::optional<Instant> OverheardIce::due() const noexcept {
   std::optional<Instant> first;
+  const auto consider = [&](Instant at) {
+    if (!first || at < *first) first = at;
+  };
   for (const Side& side : sides_) {
-    if (!side.selected) continue;
     for (const Peer& peer : side.peers) {
-      if (!peer.is_used || peer.path != *side.selected) continue;
-      const Instant next = std::min(peer.next, peer.proven + kConsent);
-      if (!first || next < *first) first = next;
+      if (!peer.is_used) continue;
+      if (side.selected == peer.path)
+        consider(std::min(peer.next, peer.proven + kConsent));
+      else if (is_owed(peer))
+        consider(peer.asked + kAskSoon);
     }
   }
   return first;

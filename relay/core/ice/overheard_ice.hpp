@@ -107,7 +107,7 @@ class OverheardIce {
   /// those that spoke or that the SDP names. Nothing if to none. `back` is where its answer goes at the
   /// transport that it came to. One check goes to one address.
   std::optional<Path> pass(Component component, const Heard& request, const Path& back, Turn turn);
-  /// Asks the selected addresses for consent.
+  /// Asks the selected addresses for consent, and repeats questions.
   void drive(Turn turn);
   /// When `drive` has something to do; nothing if never.
   [[nodiscard]] std::optional<Instant> due() const noexcept;
@@ -137,6 +137,9 @@ class OverheardIce {
     stun::TransactionId question{};
     /// Questions since the last answer.
     unsigned unanswered = 0;
+    /// Authentic messages that came while a question waited for its answer, at most `kSilent`. Each allows
+    /// one repetition of the question.
+    unsigned owed = 0;
     /// Number of the session under whose credentials it answered last.
     std::uint32_t session = 0;
     /// Order of nominations: the newest has the highest number; 0 = never nominated. `wanted` counts after
@@ -199,6 +202,12 @@ class OverheardIce {
   /// The peer at an address, made if there is none. The one that was heard longest ago gives way: first of
   /// those that never answered and that the SDP does not name, and the selected one never.
   Peer& peer_at(Side& side, const Path& path) noexcept;
+  /// Asks an address that never answered once more, if messages of it allow that.
+  void ask_again(Component component, Peer& peer, Turn turn);
+  /// True if `ask_again` has something to do `kAskSoon` after the last question.
+  [[nodiscard]] static bool is_owed(const Peer& peer) noexcept {
+    return peer.is_used && peer.is_asked && peer.owed > 0;
+  }
   /// Sends a question: a check in the name of the other party.
   void ask(Component component, Peer& peer, Turn turn);
   /// The address answered a question.

@@ -178,7 +178,7 @@ Passage Output::pass(const SourcePacket& packet, Instant now, OutputSender& send
     marker = at.marker;
     const StreamShift shift{at.ssrc, static_cast<std::uint16_t>(at.sequence.value - rtp.sequence.value),
                             at.timestamp - rtp.timestamp};
-    passing_.emplace(rtp.ssrc, rtp.sequence, shift);
+    passing_.emplace(rtp.ssrc, rtp.sequence, shift, packet.most_behind);
     speaker_ = packet.from;
     is_staged_ = false;
   }

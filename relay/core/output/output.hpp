@@ -41,6 +41,8 @@ struct SourcePacket {
   std::uint32_t clock_rate_hz = 0;
   /// Its sender began its sequence anew with it (SSR-4).
   bool restarts = false;
+  /// How far behind its stream's newest packet a packet may come and still pass, in packets.
+  int most_behind = PassedStream::kMostBehind;
 };
 
 /// A datagram of a source whose section is no RTP (UDPTL). Its receiver's stage makes sound of it.

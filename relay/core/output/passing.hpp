@@ -23,12 +23,13 @@ struct Passage {
 /// output.
 class PassedStream {
  public:
-  /// A packet so far behind the newest one needs confirmation (SSR-4): it begins the stream anew.
+  /// A plain packet so far behind the newest one needs confirmation (SSR-4): it begins the stream anew.
   static constexpr int kMostBehind = 100;
 
-  /// `first` is the number, as it came, of the first packet that passes.
-  PassedStream(Ssrc input, SeqNo first, const StreamShift& shift)
-      : input_(input), first_(first), shift_(shift) {}
+  /// `first` is the number, as it came, of the first packet that passes. `most_behind`: how far behind the
+  /// newest one a packet may come and still pass, in packets.
+  PassedStream(Ssrc input, SeqNo first, const StreamShift& shift, int most_behind = kMostBehind)
+      : input_(input), first_(first), shift_(shift), most_behind_(most_behind) {}
 
   [[nodiscard]] Ssrc input() const noexcept { return input_; }
   [[nodiscard]] const StreamShift& shift() const noexcept { return shift_; }
@@ -38,13 +39,13 @@ class PassedStream {
     if (!is_beyond_first_) {
       const int ahead = distance(sequence, first_);
       if (ahead < 0) return false;
-      is_beyond_first_ = ahead >= kMostBehind;
+      is_beyond_first_ = ahead >= most_behind_;
     }
     if (unsettled_ > 0) --unsettled_;
     return true;
   }
   /// Another source has tried to be heard: the packets have to be looked at for a while.
-  void unsettle() noexcept { unsettled_ = kMostBehind; }
+  void unsettle() noexcept { unsettled_ = most_behind_; }
   /// True if any further packet of the stream leaves by these numbers, whatever its place, so that nobody has
   /// to look at it.
   [[nodiscard]] bool is_settled() const noexcept { return is_beyond_first_ && unsettled_ == 0; }
@@ -53,6 +54,7 @@ class PassedStream {
   Ssrc input_;
   SeqNo first_;
   StreamShift shift_;
+  int most_behind_;
   /// True once every packet that may still come late is one behind the first.
   bool is_beyond_first_ = false;
   int unsettled_ = 0;

@@ -100,13 +100,5 @@ TEST_F(ReceiverStageTest, OtherSourcesAreNotHeardBesideAFax) {
   EXPECT_EQ(made.types, std::vector<unsigned>{0}) << "the modem goes on";
 }
 
-TEST_F(ReceiverStageTest, SteadySoundIsNothingButSound) {
-  const auto stage = factory({});
-  const Conversion side = fax(FaxSide::Role::kSteadySound, 0);
-  for (int i = 0; i < 20; ++i) speak(*stage, 1, side);
-  EXPECT_GE(made.types.size(), 10u);
-  EXPECT_EQ(made.datagrams, 0u);
-}
-
 }  // namespace
 }  // namespace ferry::test::receiver_stage_test

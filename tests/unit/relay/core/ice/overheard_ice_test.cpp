@@ -491,6 +491,36 @@ TEST_F(Overheard, ICE11_I18_NobodyGetsMoreQuestionsThanItSentChecks) {
   EXPECT_EQ(selected(), kAlice);
 }
 
+TEST_F(Overheard, ICE11_ALostAnswerIsAskedForAgainWithoutAnotherMessage) {
+  take(kAlice, check(1, kB, kA));
+  take(kAlice, check(1, kB, kA));
+  take(kAlice, check(2, kB, kA, true));
+  ASSERT_EQ(sent_.size(), 1u);
+  const auto asked = question().transaction;
+  // Her answer is lost, and she has nothing more to say.
+  pass_time(400ms);
+  EXPECT_EQ(sent_.size(), 1u);
+  pass_time(200ms);
+  ASSERT_EQ(sent_.size(), 2u);
+  EXPECT_EQ(question().transaction, asked);
+  EXPECT_EQ(sent_.back().to, kAlice);
+  EXPECT_EQ(answers(kAlice), Kind::kTaken);
+  EXPECT_EQ(selected(), kAlice);
+  // What she said before needs no further question.
+  pass_time(2s);
+  EXPECT_EQ(sent_.size(), 2u);
+}
+
+TEST_F(Overheard, ICE11_I18_OneMessageDrawsOneQuestionHoweverLongItTakes) {
+  take(kStranger, check(1, kB, kA));
+  pass_time(20s);
+  EXPECT_EQ(sent_.size(), 1u);
+  take(kStranger, check(1, kB, kA));
+  for (int i = 0; i < 10; ++i) take(kStranger, check(1, kB, kA));
+  pass_time(20s);
+  EXPECT_LE(sent_.size(), 2u + OverheardIce::kSilent);
+}
+
 TEST_F(Overheard, ICE11_I18_ACrowdOfAddressesDoesNotPushThePartyOut) {
   prove(kAlice);
   const Octets recorded = check(7, kB, kA);
