@@ -12,7 +12,8 @@ class Oscillator {
  public:
   /// Silence.
   Oscillator() = default;
-  /// `hertz`: the frequency. `amplitude`: the largest value, in units of a sample. `rate_hz`: samples a second.
+  /// `hertz`: the frequency. `amplitude`: the largest value, in units of a sample. `rate_hz`: samples a
+  /// second.
   Oscillator(double hertz, double amplitude, double rate_hz) noexcept {
     const double turn = 2 * std::numbers::pi * hertz / rate_hz;
     factor_ = 2 * std::cos(turn);

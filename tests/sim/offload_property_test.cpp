@@ -36,6 +36,9 @@ using nlohmann::json;
 
 constexpr Duration kTick = 20ms;
 constexpr int kTicks = 600;
+/// Packets of a burst. Of what comes more than 64 numbers late the kernel keeps no trace
+/// (`OffloadedTraffic`).
+constexpr unsigned kBurst = 50;
 /// Share of the ticks at which something happens.
 constexpr double kBusy = 0.1;
 
@@ -282,6 +285,7 @@ class Play {
       options.offload = [](SimNetwork& network) { return std::make_unique<KernelModel>(network); };
     world_ = make_sim_world(options);
     is_muxed_ = random_.chance(0.4);
+    has_digits_ = random_.chance(0.5);
     policy_ = one_of<const char*>(random_, {"off", "signalled", "signalled", "uncontested", "any"});
     if (random_.chance(0.2)) {
       note("flight recorders take in all packets");
@@ -487,8 +491,11 @@ class Play {
     Party& party = parties_[random_.below(2)];
     switch (random_.below(25)) {
       case 0:
-      case 1:
-        party.access->up.set(random_.chance(0.4) ? Trouble{} : draw_trouble(random_));
+      case 1: {
+        Trouble trouble = random_.chance(0.4) ? Trouble{} : draw_trouble(random_);
+        if (has_digits_) trouble.doubled = 0;
+        party.access->up.set(trouble);
+      }
         return note("another link of {}", party.tag);
       case 2:
         party.silent_until = world_->elapsed() + one_of<Duration>(random_, {100ms, 600ms, 1500ms, 6s});
@@ -520,11 +527,12 @@ class Play {
         return note("{} has SSRC {}", party.tag, party.ssrc);
       case 15:
         party.sequence = static_cast<std::uint16_t>(
-            party.sequence + one_of(random_, {3u, 50u, 2990u, 3100u, 30'000u, 65'436u, 65'500u, 65'300u}));
+            party.sequence + (has_digits_ ? one_of(random_, {3u, 50u, 2990u, 3100u, 30'000u, 65'300u})
+                                          : one_of(random_, {3u, 50u, 65'436u, 65'500u, 65'300u})));
         return note("{} jumps to {}", party.tag, party.sequence);
       case 16:
         note("{} begins a burst", party.tag);
-        for (unsigned n = 0; n < 150; ++n) speak(party);
+        for (unsigned n = 0; n < kBurst; ++n) speak(party);
         return;
       case 17:
         return press_key(party);
@@ -537,7 +545,7 @@ class Play {
         return note("{} is {}, {} octets of type {}", party.tag, party.is_loud ? "loud" : "silent",
                     party.payload, party.type);
       case 20:
-        if (!party.old.empty()) send(party.at, party, party.old);
+        if (!party.old.empty() && !has_digits_) send(party.at, party, party.old);
         return;
       case 21: {  // NAT rebinding, as the relay sees it
         party.at.port = UdpPort{static_cast<std::uint16_t>(4000 + 2 * random_.below(3))};
@@ -552,6 +560,7 @@ class Play {
         return;
       }
       case 23:
+        if (!has_digits_) return;
         return send_digit(party);
       default: {  // no RTP
         Packet broken = packet_of(party, 8, 8);
@@ -682,6 +691,9 @@ class Play {
   bool is_muxed_ = false;
   bool is_answered_ = false;
   const char* policy_ = "";
+  /// The relay puts digits and prompts into streams, and no number comes twice from a party: the kernel
+  /// does not tell which of those left last, so a digit behind a hold would have another number.
+  bool has_digits_ = false;
   const char* codecs_ = "8 0 101 13";
   /// Ticks until B answers; 0 = nothing waits.
   int answer_in_ = 0;
@@ -700,16 +712,13 @@ std::string differences(const json& above, const json& below) {
   return text;
 }
 
-/// True if a party got the same packet. Timestamps may lie up to ten packets apart: a digit takes its time
-/// from the packet that left last. If that one came late, user space has the timestamp of the newest packet,
-/// and the counters of the kernel have that of the late one.
+/// True if a party got the same packet. Timestamps are left out: what the relay puts into a stream takes its
+/// time from the packet that left last. Around a hold, and if that packet came late, the counters of the
+/// kernel have the timestamp of another one.
 bool is_same(const std::pair<Duration, Packet>& above, const std::pair<Duration, Packet>& below) {
   if (above == below) return true;
   if (above.first != below.first || above.second.size() != below.second.size() || above.second.size() < 12)
     return false;
-  constexpr std::uint32_t kMost = 10 * 160;
-  const std::uint32_t apart = read_u32(above.second, 4) - read_u32(below.second, 4);
-  if (apart + kMost > 2 * kMost) return false;
   Packet other = below.second;
   write_u32(other, 4, read_u32(above.second, 4));
   return other == above.second;

@@ -11,6 +11,7 @@
 #include "relay/core/forward/destination.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace ferry {
 
@@ -114,6 +115,7 @@ OffloadedTraffic absorb(Absorber into, const OffloadState& state, const OffloadS
   // The stream gave way to another SSRC in the meantime: its counts are lost with it.
   if (stream == nullptr) return {};
   const SsrcCounters before = stream->counters();
+  const std::uint64_t seen_before = stream->state().seen;
   stream->set_state(state.stream);
   // Late packets lower counts, so the growth has a sign.
   const auto growth = [](std::uint32_t after, std::uint32_t of_before) {
@@ -130,6 +132,13 @@ OffloadedTraffic absorb(Absorber into, const OffloadState& state, const OffloadS
   done.loss_bursts = growth(now.loss_bursts, before.loss_bursts);
   done.longest_burst = state.stream.new_burst;
   done.seen = state.stream.seen;
+  if (!done.advanced && done.packets != 0) {
+    const std::uint64_t late = done.seen & ~seen_before;
+    // A number that came before may have left now for the first time, whichever it is.
+    const bool has_repeated = static_cast<std::uint64_t>(std::popcount(late)) < done.packets;
+    const auto behind = static_cast<unsigned>(has_repeated ? 0 : std::countr_zero(late));
+    done.newest_late = SeqNo{static_cast<std::uint16_t>(now.highest_extended - behind)};
+  }
   done.stream = &stream->counters();
   if (done.packets == 0) return done;
   // From here it is as if the packets had passed user space, except for `last_user_ns`.

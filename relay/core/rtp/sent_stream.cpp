@@ -40,6 +40,18 @@ void SentStream::count(SeqNo sequence, std::uint32_t timestamp, std::size_t size
   c.last_packet = now;
 }
 
+void SentStream::catch_up(SeqNo late, SeqNo newest, std::uint32_t newest_timestamp) noexcept {
+  SsrcCounters& c = counters_;
+  const SeqNo last{static_cast<std::uint16_t>(c.highest_extended)};
+  const int ahead = distance(late, last);
+  const int until_newest = distance(newest, last);
+  if (ahead <= 0 || until_newest < ahead || is_sequence_jump(c.highest_extended, late)) return;
+  // Its timestamp is unknown: packets of one length lie between the last that left and the newest that came.
+  const auto units = static_cast<std::int32_t>(newest_timestamp - c.last_timestamp) / until_newest;
+  c.last_timestamp += static_cast<std::uint32_t>(units * ahead);
+  c.highest_extended += static_cast<std::uint32_t>(ahead);
+}
+
 void SentStream::count(const OffloadedTraffic& below) noexcept {
   // The kernel reports sums. They are joined to what was sent before, as if each packet had passed here.
   SsrcCounters& c = counters_;
@@ -49,7 +61,9 @@ void SentStream::count(const OffloadedTraffic& below) noexcept {
   // If only late packets left, the newest time stamp is of a packet that came and was not sent (hold).
   if (c.packets == 0 || below.advanced) c.last_timestamp = below.as_left(below.stream->last_timestamp);
   if (c.packets == 0) {
-    c.base_extended = c.highest_extended = below.advanced ? first.value : newest.value;
+    c.base_extended = c.highest_extended = below.advanced      ? first.value
+                                           : below.newest_late ? below.as_left(*below.newest_late).value
+                                                               : newest.value;
     c.first_packet = below.stream->last_packet;
   } else if (below.advanced) {
     // Packets that came between this stream's last one and the first of these.
@@ -63,6 +77,8 @@ void SentStream::count(const OffloadedTraffic& below) noexcept {
     }
     awaited_ = kNone;
   }
+  if (!below.advanced && below.newest_late)
+    catch_up(below.as_left(*below.newest_late), newest, below.as_left(below.stream->last_timestamp));
   // Never back: a late packet does not lower the highest number.
   const int ahead = distance(newest, SeqNo{static_cast<std::uint16_t>(c.highest_extended)});
   if (below.advanced && ahead > 0) c.highest_extended += static_cast<std::uint32_t>(ahead);

@@ -30,6 +30,9 @@ struct OffloadedTraffic {
   std::uint32_t longest_burst = 0;
   /// Bit n is set if the packet with number highest - n was received.
   std::uint64_t seen = 0;
+  /// If all of them came late: the newest one, or where that is not known, the newest that ever came. Nothing
+  /// if one of them is the newest that ever came.
+  std::optional<SeqNo> newest_late{};
   /// The received stream after these packets; borrowed for the call.
   const SsrcCounters* stream = nullptr;
   /// The numbers by which the packets left; nothing: they kept their own. All other members have the numbers
@@ -103,6 +106,8 @@ class SentStream {
   }
 
  private:
+  /// Counts up to a packet that came late and is the newest that left, because what came before it did not.
+  void catch_up(SeqNo late, SeqNo newest, std::uint32_t newest_timestamp) noexcept;
   /// Begins a new run with `first`, after a jump.
   void restart(SeqNo first) noexcept;
 

@@ -90,6 +90,23 @@ TEST_F(SentStreamTest, WhatTheKernelSentCountsAsIfItHadPassedHere) {
   EXPECT_EQ(counters().lost(), 0u) << "and goes on from there";
 }
 
+TEST_F(SentStreamTest, SSR2_WhatTheKernelSentLateIsTheNewestIfTheRestDidNotLeave) {
+  send(10);
+  // 11 to 60 came during a hold. Behind it the kernel sends 30 to 32, which come late.
+  SsrcCounters stream;
+  stream.highest_extended = 60;
+  stream.last_timestamp = 60 * 160;
+  OffloadedTraffic late = below(stream, 60, 3);
+  late.advanced = false;
+  late.newest_late = SeqNo{32};
+  sent_.count(late);
+  EXPECT_EQ(counters().highest_extended, 32u) << "the next number is 33";
+  EXPECT_EQ(counters().last_timestamp, 32u * 160);
+  late.newest_late = SeqNo{31};
+  sent_.count(late);
+  EXPECT_EQ(counters().highest_extended, 32u);
+}
+
 TEST_F(SentStreamTest, WhatCameWhileNothingWasSentIsMissingForThisParty) {
   send(10);
   SsrcCounters stream;
