@@ -14,6 +14,8 @@
 // once; the others go on.
 #include "recorder/writer.hpp"
 
+#include "relay/base/thread_name.hpp"
+
 #include <exception>
 
 #include <pthread.h>
@@ -39,8 +41,10 @@ Writer::Writer(const RecorderSettings& settings, std::shared_ptr<const Folder> s
       on_trouble_(std::move(on_trouble)),
       clock_(std::move(clock)) {
   for (unsigned i = 0; i < workers; ++i) queues_.push_back(std::make_unique<PacketQueue>(queue_bytes));
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "recorder");
+  thread_ = std::thread([this] {
+    name_thread("recorder");
+    run();
+  });
 }
 
 Writer::~Writer() {

@@ -18,6 +18,7 @@
 
 #include "codecs/audio/codec_table.hpp"
 #include "relay/base/open_below.hpp"
+#include "relay/base/thread_name.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -309,7 +310,7 @@ void PromptLibrary::encode_all() {
 }
 
 void PromptLibrary::run() {
-  pthread_setname_np(pthread_self(), "ferry-prompts");
+  name_thread("prompts");
   std::unique_lock lock(mutex_);
   while (true) {
     has_work_.wait(lock, [this] { return ends_ || !work_.empty(); });

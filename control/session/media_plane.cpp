@@ -3,6 +3,8 @@
 // waited for.
 #include "control/session/media_plane.hpp"
 
+#include "relay/base/thread_name.hpp"
+
 #include <algorithm>
 #include <deque>
 #include <functional>
@@ -41,7 +43,10 @@ MediaPlane::MediaPlane(std::vector<std::unique_ptr<Worker>> workers, bool thread
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     Worker* worker = workers_[i]->worker.get();
     try {
-      workers_[i]->thread = std::thread([this, worker] { worker->run(stop_); });
+      workers_[i]->thread = std::thread([this, worker, i] {
+        name_thread("worker-" + std::to_string(i));
+        worker->run(stop_);
+      });
     } catch (const std::system_error& e) {
       end_threads(stop_, workers_);
       throw std::runtime_error(fmt::format(
@@ -49,7 +54,6 @@ MediaPlane::MediaPlane(std::vector<std::unique_ptr<Worker>> workers, bool thread
           "by num-threads)",
           i + 1, workers_.size(), e.code().message()));
     }
-    pthread_setname_np(workers_[i]->thread.native_handle(), ("worker-" + std::to_string(i)).c_str());
   }
 }
 

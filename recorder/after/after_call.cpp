@@ -22,6 +22,7 @@
 
 #include "recorder/finished.hpp"
 #include "relay/base/printable.hpp"
+#include "relay/base/thread_name.hpp"
 
 #include <algorithm>
 #include <array>
@@ -147,8 +148,10 @@ void AfterCall::begin() {
 void AfterCall::start_threads(WorkKind kind) {
   try {
     for (unsigned i = 0; i < threads_of(kind); ++i) {
-      threads_.emplace_back([this, kind] { work(kind); });
-      pthread_setname_np(threads_.back().native_handle(), "rec-after");
+      threads_.emplace_back([this, kind] {
+        name_thread("rec-after");
+        work(kind);
+      });
       ++live_threads_;
     }
   } catch (const std::system_error& e) {

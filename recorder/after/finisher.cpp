@@ -22,6 +22,7 @@
 #include "recorder/files/names.hpp"
 #include "recorder/recording_job.hpp"
 #include "relay/base/printable.hpp"
+#include "relay/base/thread_name.hpp"
 
 #include <algorithm>
 #include <array>
@@ -73,8 +74,10 @@ Finisher::Finisher(const RecorderSettings& settings, std::shared_ptr<const Folde
       folder_(std::move(folder)),
       log_(std::move(log)),
       after_(settings, folder_, log_, std::move(run)) {
-  thread_ = std::thread([this] { work(); });
-  pthread_setname_np(thread_.native_handle(), "rec-finisher");
+  thread_ = std::thread([this] {
+    name_thread("rec-finisher");
+    work();
+  });
 }
 
 Finisher::~Finisher() {

@@ -31,6 +31,8 @@ class Bell {
     constexpr std::uint64_t kOne = 1;
     [[maybe_unused]] const auto written = write(fd_, &kOne, sizeof kOne);
   }
+  /// True from a ring until `quiet`.
+  [[nodiscard]] bool is_rung() const noexcept { return rings_.load(std::memory_order_acquire); }
   /// Call it on the listening thread before emptying the queue. A value that arrives during the emptying then
   /// rings again; in the other order that ring could get lost.
   void quiet() noexcept {

@@ -88,6 +88,8 @@ class MediaThread final : private HostOutlet {
   void follow(const MediaOrder& order) noexcept;
   /// Wakes the workers that something was made for.
   void wake_clients() noexcept;
+  /// Sleeps until a time that is less than a second away, whatever rings. Returns the time then.
+  [[nodiscard]] Instant gather_until(Instant until, Instant now) const noexcept;
   /// Sleeps until the bell rings or `until` passes.
   void sleep(Instant until) noexcept;
   /// Adds `busy` to the present second, which ends at `now` or later.

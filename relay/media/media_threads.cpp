@@ -1,5 +1,6 @@
 #include "relay/media/media_threads.hpp"
 
+#include "relay/base/thread_name.hpp"
 #include "relay/media/direct_stages.hpp"
 
 #include <algorithm>
@@ -9,7 +10,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <pthread.h>
 
 namespace ferry {
 
@@ -31,14 +31,16 @@ void MediaThreads::start() {
   for (std::size_t i = 0; i < threads_.size(); ++i) {
     MediaThread* const thread = threads_[i].get();
     try {
-      running_.emplace_back([this, thread] { thread->run(stop_); });
+      running_.emplace_back([this, thread, i] {
+        name_thread("media-" + std::to_string(i));
+        thread->run(stop_);
+      });
     } catch (const std::system_error& e) {
       throw std::runtime_error(fmt::format(
           "the host gives no thread for media thread {} of {}: {} (TasksMax of the unit, ulimit -u, or fewer "
           "by media-threads)",
           i + 1, threads_.size(), e.code().message()));
     }
-    pthread_setname_np(running_.back().native_handle(), ("media-" + std::to_string(i)).c_str());
   }
 }
 

@@ -473,7 +473,7 @@ class Play {
     const Endpoint from = is_near ? Endpoint{party.at.address, UdpPort{4007}}
                                   : Endpoint{world_->peer_address(1, 'X'), UdpPort{4000}};
     Party fake = party;
-    if (random_.chance(0.5)) fake.ssrc = 0x99;
+    if (random_.chance(0.5) || has_digits_) fake.ssrc = 0x99;
     const std::uint64_t count = 1 + random_.below(30);
     note("{} packets of {} to the port of {}, SSRC {:x}", count, from.to_string(), party.tag, fake.ssrc);
     for (std::uint64_t n = 0; n < count; ++n) {

@@ -16,6 +16,7 @@
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -55,7 +56,8 @@ constexpr std::array kThreads = {
     call(SCMP_SYS(rt_sigreturn)),
     call(SCMP_SYS(sigaltstack)),
     call(SCMP_SYS(restart_syscall)),
-    call(SCMP_SYS(wait4)),  // for the helper and the launcher, at the end
+    call(SCMP_SYS(wait4)),                           // for the helper and the launcher, at the end
+    if_int(SCMP_SYS(setpriority), 0, PRIO_PROCESS),  // media threads let the workers go first
     if_int(SCMP_SYS(prctl), 0, PR_SET_NAME),
     if_int(SCMP_SYS(prctl), 0, PR_GET_NAME),
     if_int(SCMP_SYS(prctl), 0, PR_SET_VMA),

@@ -278,8 +278,7 @@ std::optional<Streams::LastSent> Streams::last_sent(MediaId to) const noexcept {
       all, {}, [](const SentStream& stream) { return stream.counters().last_packet; });
   if (newest == all.end()) return std::nullopt;
   const SsrcCounters& sent = newest->counters();
-  return LastSent{sent.ssrc, SeqNo{static_cast<std::uint16_t>(sent.highest_extended)}, sent.last_timestamp,
-                  sent.last_packet, newest->type()};
+  return LastSent{sent.ssrc, newest->newest(), sent.last_timestamp, sent.last_packet, newest->type()};
 }
 
 bool Streams::is_taken_elsewhere(MediaId to, Ssrc ssrc) const noexcept {

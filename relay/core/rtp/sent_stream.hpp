@@ -65,6 +65,11 @@ class SentStream {
   /// then says nothing. If memory runs out, the next packet is followed (C-12).
   void follow(PayloadType type, std::uint32_t timestamp, std::size_t header, std::uint32_t clock_rate_hz,
               Instant now) noexcept;
+  /// The number behind which the stream goes on: the newest, or that of the first packet behind a jump, also
+  /// while nothing has confirmed the jump (SSR-2).
+  [[nodiscard]] SeqNo newest() const noexcept {
+    return SeqNo{static_cast<std::uint16_t>(awaited_ == kNone ? counters_.highest_extended : awaited_ - 1)};
+  }
   /// The type of the newest packet whose clock is known; nothing if none was followed.
   [[nodiscard]] std::optional<PayloadType> type() const noexcept {
     return line_ ? std::optional(type_) : std::nullopt;

@@ -10,6 +10,8 @@
 // drops those unless the header in front of the frame (IFF_VNET_HDR) says where the checksum belongs.
 #include "relay/io/dpdk/kernel_path.hpp"
 
+#include "relay/base/thread_name.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -109,8 +111,10 @@ Result<void, std::string> open_tap(EtherPort& port) {
 KernelPath::KernelPath(Shared& shared) : shared_(shared), is_up_(shared.ports.size(), true) {
   // Once before the thread starts, so that VLANs are known with the first frame.
   watch_links();
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "dpdk-kernel");
+  thread_ = std::thread([this] {
+    name_thread("dpdk-kernel");
+    run();
+  });
 }
 
 KernelPath::~KernelPath() {

@@ -30,8 +30,10 @@ TEST(Bell, RingsUntilItIsQuiet) {
     for (int i = 0; i < 5; ++i) bell.ring();
     EXPECT_TRUE(is_ringing(bell));
     EXPECT_TRUE(is_ringing(bell)) << "looking does not end it";
+    EXPECT_TRUE(bell.is_rung());
     bell.quiet();
     EXPECT_FALSE(is_ringing(bell)) << "once is enough for all rings";
+    EXPECT_FALSE(bell.is_rung());
   }
 }
 

@@ -93,6 +93,7 @@ TEST(DaemonCalls, CTL17_WhatServingNeedsIsCarriedOut) {
             const int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
             return mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0) == MAP_FAILED ? -1L : 0L;
           }},
+      Row{"a lower priority", [] { return setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 19); }},
       Row{"the name of a thread", [] { return prctl(PR_SET_NAME, "worker-0", 0, 0, 0); }},
       Row{"a limit", [] {
             rlimit limit{};

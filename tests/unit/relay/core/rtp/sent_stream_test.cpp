@@ -54,6 +54,15 @@ TEST_F(SentStreamTest, SSR4_ALonePacketFarAwayBeginsNothing) {
   EXPECT_EQ(counters().highest_extended, 13u);
 }
 
+TEST_F(SentStreamTest, SSR2_TheStreamGoesOnBehindAJumpThatNothingHasConfirmed) {
+  send(10);
+  EXPECT_EQ(sent_.newest(), SeqNo{10});
+  send(20'000);
+  EXPECT_EQ(sent_.newest(), SeqNo{20'000});
+  send(11);
+  EXPECT_EQ(sent_.newest(), SeqNo{11}) << "it was a stray packet";
+}
+
 TEST_F(SentStreamTest, ALatePacketDoesNotTakeTheTimestampBack) {
   for (const int number : {10, 12, 11}) send(number);
   EXPECT_EQ(counters().last_timestamp, 12u * 160);
