@@ -75,9 +75,10 @@ string read_no_reports(Config& c, string_view text) {
   return wrong;
 }
 
-constexpr std::array<std::pair<string_view, MetricNames>, 3> kNames = {{{"rtpferry", MetricNames::kRtpferry},
-                                                                        {"rtpengine", MetricNames::kRtpengine},
-                                                                        {"both", MetricNames::kBoth}}};
+constexpr std::array<std::pair<string_view, MetricNames>, 3> kNames = {
+    {{"rtpferry", MetricNames::kRtpferry},
+     {"rtpengine", MetricNames::kRtpengine},
+     {"both", MetricNames::kBoth}}};
 
 // clang-format off
 constexpr OptionRow kTelemetryRows[] = {

@@ -1,5 +1,5 @@
-// Streams and requests go through libcurl, which looks names up, connects with a time-out and does TLS. A stream
-// is a libcurl connection without a protocol on it (CURLOPT_CONNECT_ONLY).
+// Streams and requests go through libcurl, which looks names up, connects with a time-out and does TLS. A
+// stream is a libcurl connection without a protocol on it (CURLOPT_CONNECT_ONLY).
 //
 // A server that closed a stream is noticed before the next message, or that message would be lost: the kernel
 // takes octets for a closed connection once. What a server sends on a stream is read and thrown away.
@@ -77,8 +77,7 @@ class StreamChannel final : public Channel {
     curl_easy_setopt(handle_.get(), CURLOPT_CONNECT_ONLY, 1L);
     // HEP has no name among the protocols of TLS.
     curl_easy_setopt(handle_.get(), CURLOPT_SSL_ENABLE_ALPN, 0L);
-    if (!options_.ca_file.empty())
-      curl_easy_setopt(handle_.get(), CURLOPT_CAINFO, options_.ca_file.c_str());
+    if (!options_.ca_file.empty()) curl_easy_setopt(handle_.get(), CURLOPT_CAINFO, options_.ca_file.c_str());
     const CURLcode code = curl_easy_perform(handle_.get());
     if (code != CURLE_OK) return curl_easy_strerror(code);
     curl_socket_t socket = CURL_SOCKET_BAD;

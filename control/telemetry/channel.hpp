@@ -1,4 +1,5 @@
-// Ways to a server that reports are sent to. A sender's thread uses one; each call may take until its time-out.
+// Ways to a server that reports are sent to. A sender's thread uses one; each call may take until its
+// time-out.
 #pragma once
 
 #include "control/telemetry/settings.hpp"
@@ -26,7 +27,8 @@ struct Delivery {
   std::string why;
 };
 
-/// One thread at a time. It waits for nothing longer than its time-out, and not much longer than until `stop`.
+/// One thread at a time. It waits for nothing longer than its time-out, and not much longer than until
+/// `stop`.
 class Channel {
  public:
   virtual ~Channel() = default;
@@ -39,7 +41,7 @@ class Channel {
 /// A stream to a server, by TCP or by TLS with its certificate verified. `ca_file`: as in HomerSettings.
 struct StreamOptions {
   bool has_tls = false;
-  std::string ca_file;
+  std::string ca_file{};
   std::chrono::seconds timeout{10};
 };
 [[nodiscard]] std::unique_ptr<Channel> make_stream_channel(const ServerName& server, StreamOptions options);

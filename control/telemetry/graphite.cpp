@@ -122,8 +122,7 @@ void GraphiteInterval::add_commands(std::int64_t time, std::string& text) const 
 }
 
 std::string GraphiteInterval::lines(const Dict& statistics, WallTime now) {
-  const std::int64_t time =
-      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+  const std::int64_t time = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   std::string text;
   add_rows(statistics, time, text);
   add_commands(time, text);
@@ -134,7 +133,8 @@ std::string GraphiteInterval::lines(const Dict& statistics, WallTime now) {
   double sum = 0;
   double ended = 0;
   const Value root(statistics);
-  each_figure(root, "totalstatistics/totalcallsduration", [&](double figure, std::string_view) { sum = figure; });
+  each_figure(root, "totalstatistics/totalcallsduration",
+              [&](double figure, std::string_view) { sum = figure; });
   for (const char* reason : {"timeout", "silenttimeout", "finaltimeout", "offertimeout", "regularterminated",
                              "forcedterminated"}) {
     each_figure(root, fmt::format("totalstatistics/{}sessions", reason),

@@ -26,8 +26,8 @@ struct GraphiteRow {
 /// All figures but those of `GraphiteInterval` that are counted here.
 std::span<const GraphiteRow> graphite_rows();
 
-/// Makes the lines of each interval, and counts what `statistics` does not have: calls and commands by the second.
-/// Pure; control thread only.
+/// Makes the lines of each interval, and counts what `statistics` does not have: calls and commands by the
+/// second. Pure; control thread only.
 class GraphiteInterval {
  public:
   /// `prefix` begins each name.
@@ -37,8 +37,8 @@ class GraphiteInterval {
   void note_command(std::string_view command, Duration time);
   /// Ends a second, in which there were so many calls.
   void end_second(std::size_t calls);
-  /// Returns the lines of the interval that ends now, and begins the next one. The first lines have no growth:
-  /// it is not known since when.
+  /// Returns the lines of the interval that ends now, and begins the next one. The first lines have no
+  /// growth: it is not known since when.
   [[nodiscard]] std::string lines(const Dict& statistics, WallTime now);
 
  private:

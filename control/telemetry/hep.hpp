@@ -22,17 +22,17 @@ constexpr std::uint8_t kQuality = 34;
 /// One captured message. Texts are borrowed.
 struct HepMessage {
   /// From where to where; both of one family. Unset addresses are sent as 0.0.0.0.
-  Endpoint from;
-  Endpoint to;
+  Endpoint from{};
+  Endpoint to{};
   WallTime at{};
   std::uint8_t type = 0;
   /// The capture agent.
   std::uint32_t agent = 0;
   /// Empty = none.
-  std::string_view password;
+  std::string_view password{};
   /// The Call-ID, by which Homer joins it with the SIP of the call; empty = none.
-  std::string_view call_id;
-  std::string_view payload;
+  std::string_view call_id{};
+  std::string_view payload{};
 };
 
 /// Returns the packet; nothing if it would be larger than HEP can say. Pure.

@@ -1,11 +1,12 @@
 // Follows calls and makes packets for Homer of what it learns of them.
 //
-// Reports of running calls come from snapshots of their transports. A report is sent once: `Known::told` has the
-// time of the newest one of each stream. When a call ends, its parties and ports are noted (`on_ending`), because
-// the figures come only after the ports have closed (`on_report`).
+// Reports of running calls come from snapshots of their transports. A report is sent once: `Known::told` has
+// the time of the newest one of each stream. When a call ends, its parties and ports are noted (`on_ending`),
+// because the figures come only after the ports have closed (`on_report`).
 
 #include "control/telemetry/homer_reports.hpp"
 
+#include "control/rtpproxy/session.hpp"
 #include "control/session/evidence.hpp"
 #include "control/telemetry/hep.hpp"
 #include "relay/base/memory.hpp"
@@ -56,34 +57,33 @@ std::string quality_json(const StreamReport& stream, const Endpoint& from, const
                          std::string_view call_id, WallTime at) {
   const SsrcCounters& c = stream.stream;
   const double clock = c.clock_rate_hz;
-  nlohmann::json json = {
-      {"CORRELATION_ID", call_id},
-      {"RTP_SIP_CALL_ID", call_id},
-      {"REPORT_TS", std::chrono::duration<double>(at.time_since_epoch()).count()},
-      {"REPORT_NAME", from.to_string()},
-      {"SRC_IP", from.address.to_string()},
-      {"SRC_PORT", from.port.value},
-      {"DST_IP", to.address.to_string()},
-      {"DST_PORT", to.port.value},
-      {"SSRC", fmt::format("{:#x}", c.ssrc.value)},
-      {"CODEC_PT", c.last_payload_type},
-      {"CLOCK", c.clock_rate_hz},
-      {"TL_BYTE", c.bytes},
-      {"TOTAL_PK", c.packets},
-      {"EXPECTED_PK", c.expected()},
-      {"PACKET_LOSS", c.lost()},
-      {"OUT_ORDER", c.reordered},
-      {"JITTER", rounded(milliseconds(c.jitter()))},
-      {"PARTY", stream.leg},
-      {"MEDIA", stream.media},
-      {"VERDICT", to_string(stream.from)},
-      {"TYPE", "FINAL"}};
+  nlohmann::json json = {{"CORRELATION_ID", call_id},
+                         {"RTP_SIP_CALL_ID", call_id},
+                         {"REPORT_TS", std::chrono::duration<double>(at.time_since_epoch()).count()},
+                         {"REPORT_NAME", from.to_string()},
+                         {"SRC_IP", from.address.to_string()},
+                         {"SRC_PORT", from.port.value},
+                         {"DST_IP", to.address.to_string()},
+                         {"DST_PORT", to.port.value},
+                         {"SSRC", fmt::format("{:#x}", c.ssrc.value)},
+                         {"CODEC_PT", c.last_payload_type},
+                         {"CLOCK", c.clock_rate_hz},
+                         {"TL_BYTE", c.bytes},
+                         {"TOTAL_PK", c.packets},
+                         {"EXPECTED_PK", c.expected()},
+                         {"PACKET_LOSS", c.lost()},
+                         {"OUT_ORDER", c.reordered},
+                         {"JITTER", rounded(milliseconds(c.jitter()))},
+                         {"PARTY", stream.leg},
+                         {"MEDIA", stream.media},
+                         {"VERDICT", to_string(stream.from)},
+                         {"TYPE", "FINAL"}};
   if (clock > 0) {
     constexpr double kQ4 = 16;
     json["MAX_JITTER"] = rounded(1000 * c.jitter_max_q4 / kQ4 / clock);
     if (c.packets > 1)
-      json["MEAN_JITTER"] =
-          rounded(1000 * static_cast<double>(c.jitter_sum_q4) / kQ4 / clock / static_cast<double>(c.packets - 1));
+      json["MEAN_JITTER"] = rounded(1000 * static_cast<double>(c.jitter_sum_q4) / kQ4 / clock /
+                                    static_cast<double>(c.packets - 1));
   }
   if (stream.mos > 0) json["MOS"] = json["MEAN_MOS"] = rounded(stream.mos);
   return dump(json);
@@ -155,8 +155,8 @@ void HomerReports::tell(const Call& call, const CallSnapshots& snapshots, const 
   }
 }
 
-void HomerReports::tell_ng(std::string_view text, std::string_view call_id, const IpAddress& from, bool is_reply,
-                           WallTime at) {
+void HomerReports::tell_ng(std::string_view text, std::string_view call_id, const IpAddress& from,
+                           bool is_reply, WallTime at) {
   const Endpoint client{from, UdpPort{}};
   const Endpoint relay{IpAddress::unspecified(from.family()), UdpPort{}};
   send(is_reply ? relay : client, is_reply ? client : relay, at, settings_.ng_type, call_id, text);
@@ -176,9 +176,10 @@ void HomerReports::note_ending(const Call& call) {
       const LocalPorts* ports = media->via->used_ports();
       if (ports == nullptr || ports->local == nullptr) continue;
       const auto remote = known->second.remotes.find(media->id);
-      ending.places.push_back({name_of(*leg), media->index,
-                               remote == known->second.remotes.end() ? media->via->remote_rtp : remote->second,
-                               Endpoint{ports->local->address, ports->port}});
+      ending.places.push_back(
+          {name_of(*leg), media->index,
+           remote == known->second.remotes.end() ? media->via->remote_rtp : remote->second,
+           Endpoint{ports->local->address, ports->port}});
     }
   }
   endings_.push_back(std::move(ending));

@@ -16,9 +16,10 @@
 
 namespace ferry::telemetry {
 
-/// Makes HEP packets of what control knows of calls. Workers keep the newest report of a party about each stream
-/// (`ListenerReport`), and control asks for them in turns, so a party that reports more often than its call has a
-/// turn is told of by its newest report. No packet is touched for it.
+/// Makes HEP packets of what control knows of calls. Workers keep the newest report of a party about each
+/// stream
+/// (`ListenerReport`), and control asks for them in turns, so a party that reports more often than its call
+/// has a turn is told of by its newest report. No packet is touched for it.
 ///
 /// Control thread only. Borrows the services; it must be removed from the observers before it goes.
 class HomerReports final : public CallObserver {
@@ -31,13 +32,14 @@ class HomerReports final : public CallObserver {
   HomerReports(HomerSettings settings, std::function<void(std::string)> send)
       : settings_(std::move(settings)), send_(std::move(send)) {}
 
-  /// Makes one turn: asks the workers about the calls whose turn it is, with one fence, and sends what is new.
-  /// `passed`: the time since the turn before.
+  /// Makes one turn: asks the workers about the calls whose turn it is, with one fence, and sends what is
+  /// new. `passed`: the time since the turn before.
   void turn(const Services& services, Duration passed, const Clock& clock);
   /// Sends the reports of a call that were not sent before.
   void tell(const Call& call, const CallSnapshots& snapshots, const Clock& clock);
   /// Sends a text as a message of the NG protocol. `from` has no port, as the service does not know it.
-  void tell_ng(std::string_view text, std::string_view call_id, const IpAddress& from, bool is_reply, WallTime at);
+  void tell_ng(std::string_view text, std::string_view call_id, const IpAddress& from, bool is_reply,
+               WallTime at);
   /// Packets that were too large for HEP.
   [[nodiscard]] std::uint64_t too_large() const { return too_large_; }
 
@@ -70,8 +72,8 @@ class HomerReports final : public CallObserver {
   };
   void note_ending(const Call& call);
   void tell_quality(const CallReport& report);
-  void send(const Endpoint& from, const Endpoint& to, WallTime at, std::uint8_t type, std::string_view call_id,
-            std::string_view payload);
+  void send(const Endpoint& from, const Endpoint& to, WallTime at, std::uint8_t type,
+            std::string_view call_id, std::string_view payload);
 
   HomerSettings settings_;
   std::function<void(std::string)> send_;
@@ -83,8 +85,8 @@ class HomerReports final : public CallObserver {
   std::uint64_t too_large_ = 0;
 };
 
-/// A report of a party about one stream as Homer reads RTCP: an object of a receiver report with one block. What
-/// the relay does not keep (the times of sender reports) is left out. `reporter` 0 = unknown.
+/// A report of a party about one stream as Homer reads RTCP: an object of a receiver report with one block.
+/// What the relay does not keep (the times of sender reports) is left out. `reporter` 0 = unknown.
 [[nodiscard]] std::string rtcp_json(const ListenerReport& report, Ssrc reporter);
 /// The quality of a stream that arrived here, as Homer reads it.
 [[nodiscard]] std::string quality_json(const StreamReport& stream, const Endpoint& from, const Endpoint& to,

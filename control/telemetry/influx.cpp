@@ -10,8 +10,8 @@ namespace ferry::telemetry {
 
 namespace {
 
-/// Names and values of tags: commas, equals signs and blanks need a backslash. Control characters cannot stand
-/// there.
+/// Names and values of tags: commas, equals signs and blanks need a backslash. Control characters cannot
+/// stand there.
 std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {

@@ -10,9 +10,9 @@
 
 namespace ferry::telemetry {
 
-/// Returns a line for each series: the family is the measurement, labels are tags, and the field is `value`. A
-/// histogram has the fields `count`, `sum` and `le_BOUND` for each bucket. `host` is a tag of every line; empty =
-/// none. Pure.
+/// Returns a line for each series: the family is the measurement, labels are tags, and the field is `value`.
+/// A histogram has the fields `count`, `sum` and `le_BOUND` for each bucket. `host` is a tag of every line;
+/// empty = none. Pure.
 [[nodiscard]] std::string influx_lines(const std::vector<prometheus::MetricFamily>& families,
                                        const std::string& host, WallTime now);
 

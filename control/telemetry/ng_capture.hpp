@@ -5,7 +5,8 @@
 
 namespace ferry::telemetry {
 
-/// Returns the message without keys and passwords of its SDP (SRT-15) and without sounds (`blob`, `blob64`). Pure.
+/// Returns the message without keys and passwords of its SDP (SRT-15) and without sounds (`blob`, `blob64`).
+/// Pure.
 [[nodiscard]] Dict without_secrets(const Dict& message);
 
 }  // namespace ferry::telemetry

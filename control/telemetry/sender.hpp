@@ -16,17 +16,17 @@
 
 namespace ferry::telemetry {
 
-/// Owns the way to the server, the thread, and a backlog of bounded size. While the server is away it is tried
-/// again with growing pauses; when the backlog is full, the oldest messages go and are counted.
+/// Owns the way to the server, the thread, and a backlog of bounded size. While the server is away it is
+/// tried again with growing pauses; when the backlog is full, the oldest messages go and are counted.
 class Sender {
  public:
   struct Options {
     /// Name of the server in the log.
-    std::string name;
+    std::string name{};
     /// Most octets that wait; a single larger message is never taken.
     std::size_t backlog = std::size_t{1} << 20;
     /// Tells the operator that the server is away, or is back. Called by the thread.
-    std::function<void(bool is_warning, const std::string& line)> say;
+    std::function<void(bool is_warning, const std::string& line)> say{};
     /// How long to wait before the server is tried again.
     Backoff backoff{};
   };

@@ -1,4 +1,5 @@
-// Settings of everything that tells other systems how the relay is: names of metrics, Graphite, InfluxDB, Homer.
+// Settings of everything that tells other systems how the relay is: names of metrics, Graphite, InfluxDB,
+// Homer.
 #pragma once
 
 #include <chrono>

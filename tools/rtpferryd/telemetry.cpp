@@ -72,11 +72,11 @@ std::unique_ptr<Sender> Telemetry::make_sender(std::string name, std::unique_ptr
 
 void Telemetry::make_homer() {
   const HomerSettings& homer = settings_.homer;
-  auto channel = homer.transport == HomerTransport::kUdp
-                     ? telemetry::make_datagram_channel(homer.server)
-                     : telemetry::make_stream_channel(homer.server,
-                                                      {.has_tls = homer.transport == HomerTransport::kTls,
-                                                       .ca_file = homer.ca_file});
+  auto channel =
+      homer.transport == HomerTransport::kUdp
+          ? telemetry::make_datagram_channel(homer.server)
+          : telemetry::make_stream_channel(
+                homer.server, {.has_tls = homer.transport == HomerTransport::kTls, .ca_file = homer.ca_file});
   homer_ = make_sender("homer " + address_of(homer.server), std::move(channel), kReportsBacklog);
   reports_ = std::make_unique<telemetry::HomerReports>(
       homer, [this](std::string packet) { homer_->send(std::move(packet)); });
@@ -88,8 +88,8 @@ void Telemetry::follow(SessionManager& manager, ng::NgService& ng) {
   if (!settings_.homer.sends_ng) return;
   ng.set_capture([this](const Dict& request, const Dict& reply, const IpAddress& client, WallTime at) {
     const auto tell = [&](const Dict& message, bool is_reply) {
-      reports_->tell_ng(ng::encode_json(Value(telemetry::without_secrets(message))), call_id_of(request), client,
-                        is_reply, at);
+      reports_->tell_ng(ng::encode_json(Value(telemetry::without_secrets(message))), call_id_of(request),
+                        client, is_reply, at);
     };
     (void)had_memory([&] {
       tell(request, false);
@@ -105,8 +105,8 @@ bool Telemetry::is_due(std::optional<Instant>& last, std::chrono::seconds interv
   return std::exchange(last, now).has_value();
 }
 
-void Telemetry::end_second(const SessionManager& manager, const ng::NgService& ng, const metrics::Metrics& metrics,
-                           const Clock& clock) {
+void Telemetry::end_second(const SessionManager& manager, const ng::NgService& ng,
+                           const metrics::Metrics& metrics, const Clock& clock) {
   // Without memory there are no figures of this second.
   (void)had_memory([&] {
     if (graphite_) {

@@ -37,12 +37,11 @@ class Telemetry {
   [[nodiscard]] nlohmann::json figures() const;
 
  private:
-  [[nodiscard]] static std::unique_ptr<telemetry::Sender> make_sender(std::string name,
-                                                                      std::unique_ptr<telemetry::Channel> channel,
-                                                                      std::size_t backlog);
+  [[nodiscard]] static std::unique_ptr<telemetry::Sender> make_sender(
+      std::string name, std::unique_ptr<telemetry::Channel> channel, std::size_t backlog);
   void make_homer();
-  /// True if `interval` has passed since `last`, which then becomes `now`. The first time is one interval after
-  /// the first call.
+  /// True if `interval` has passed since `last`, which then becomes `now`. The first time is one interval
+  /// after the first call.
   static bool is_due(std::optional<Instant>& last, std::chrono::seconds interval, Instant now);
 
   TelemetrySettings settings_;

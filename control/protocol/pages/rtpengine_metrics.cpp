@@ -15,7 +15,7 @@ constexpr Kind kCounter = Kind::kCounter;
 constexpr Kind kGauge = Kind::kGauge;
 
 // clang-format off
-constexpr std::array kRows = std::to_array<RtpengineRow>({
+constexpr std::array kRtpengineRows = std::to_array<RtpengineRow>({
   {"rtpengine_sessions", kGauge, "type=own", "currentstatistics/sessionsown", "calls now"},
   {"rtpengine_sessions", kGauge, "type=foreign", "currentstatistics/sessionsforeign", "always 0: no other relay's calls are kept"},
   {"rtpengine_transcoded_media", kGauge, "", "currentstatistics/transcodedmedia", "receivers whose audio is converted now"},
@@ -99,7 +99,7 @@ Labels labels_of(std::string_view text, std::string_view name) {
 
 }  // namespace
 
-std::span<const RtpengineRow> rtpengine_rows() { return kRows; }
+std::span<const RtpengineRow> rtpengine_rows() { return kRtpengineRows; }
 
 Dict rtpengine_figures(const ng::NgService& ng) {
   Dict figures = ng.statistics();
@@ -134,14 +134,13 @@ std::vector<prometheus::MetricFamily> rtpengine_families(const Dict& figures) {
     }
   };
   std::string_view help;
-  for (std::size_t i = 0; i < kRows.size(); ++i) {
-    const RtpengineRow& row = kRows[i];
-    if (i == 0 || kRows[i - 1].name != row.name) help = row.meaning;
-    each_figure(root, row.figure, [&](double value, std::string_view name) {
-      values[labels_of(row.labels, name)] += value;
-    });
+  for (std::size_t i = 0; i < kRtpengineRows.size(); ++i) {
+    const RtpengineRow& row = kRtpengineRows[i];
+    if (i == 0 || kRtpengineRows[i - 1].name != row.name) help = row.meaning;
+    each_figure(root, row.figure,
+                [&](double value, std::string_view name) { values[labels_of(row.labels, name)] += value; });
     const std::size_t before = families.size();
-    if (i + 1 == kRows.size() || kRows[i + 1].name != row.name) end_family(row);
+    if (i + 1 == kRtpengineRows.size() || kRtpengineRows[i + 1].name != row.name) end_family(row);
     if (families.size() != before) families.back().help = help;
   }
   return families;

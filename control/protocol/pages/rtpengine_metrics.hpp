@@ -28,8 +28,9 @@ struct RtpengineRow {
 /// All series, in the order of the page.
 std::span<const RtpengineRow> rtpengine_rows();
 
-/// Returns what the rows are read from: the dictionary of `statistics`, with `commands` (a list of name, count
-/// and seconds) and `errors` of the NG service. No client is named in the part that the rows read (CTL-8).
+/// Returns what the rows are read from: the dictionary of `statistics`, with `commands` (a list of name,
+/// count and seconds) and `errors` of the NG service. No client is named in the part that the rows read
+/// (CTL-8).
 [[nodiscard]] Dict rtpengine_figures(const ng::NgService& ng);
 /// Returns the families by the table. A row whose figure is not there is left out. Pure.
 [[nodiscard]] std::vector<prometheus::MetricFamily> rtpengine_families(const Dict& figures);

@@ -87,7 +87,8 @@ TEST(StreamChannel, AServerThatReadsNothingIsGivenUp) {
 
 TEST(StreamChannel, TlsWithoutAServerThatSpeaksItIsAnError) {
   Peer peer(SOCK_STREAM);
-  const auto channel = make_stream_channel(peer.name(), {.has_tls = true, .timeout = std::chrono::seconds(1)});
+  const auto channel =
+      make_stream_channel(peer.name(), {.has_tls = true, .timeout = std::chrono::seconds(1)});
   EXPECT_NE(channel->open({}), "");
 }
 
@@ -99,7 +100,8 @@ TEST(DatagramChannel, EachMessageIsADatagram) {
   EXPECT_EQ(channel->send("two", {}).outcome, Outcome::kSent);
   EXPECT_EQ(peer.read_some(), "one");
   EXPECT_EQ(peer.read_some(), "two");
-  EXPECT_EQ(channel->send(std::string(70'000, 'x'), {}).outcome, Outcome::kRefused) << "larger than a datagram";
+  EXPECT_EQ(channel->send(std::string(70'000, 'x'), {}).outcome, Outcome::kRefused)
+      << "larger than a datagram";
 }
 
 TEST(PostChannel, TheStatusSaysWhatBecomesOfTheMessage) {

@@ -40,7 +40,9 @@ class Homer : public ::testing::Test {
   Endpoint at(UdpPort port, unsigned more = 0) const {
     return {world_->relay_address(), UdpPort{static_cast<std::uint16_t>(port.value + more)}};
   }
-  static Endpoint rtcp(Endpoint rtp) { return {rtp.address, UdpPort{static_cast<std::uint16_t>(rtp.port.value + 1)}}; }
+  static Endpoint rtcp(Endpoint rtp) {
+    return {rtp.address, UdpPort{static_cast<std::uint16_t>(rtp.port.value + 1)}};
+  }
   void turn(Duration passed = HomerReports::kRoundTime) {
     reports_->turn(world_->manager().services(), passed, world_->clock());
   }
@@ -53,7 +55,8 @@ class Homer : public ::testing::Test {
     return found;
   }
   static unsigned port_of(const std::string& chunk) {
-    return static_cast<unsigned>(static_cast<unsigned char>(chunk[0])) << 8 | static_cast<unsigned char>(chunk[1]);
+    return static_cast<unsigned>(static_cast<unsigned char>(chunk[0])) << 8 |
+           static_cast<unsigned char>(chunk[1]);
   }
 
   Endpoint a_{IpAddress::v4({192, 0, 2, 10}), UdpPort{4000}};

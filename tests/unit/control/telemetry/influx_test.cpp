@@ -31,8 +31,7 @@ TEST(Influx, CharactersThatDivideALineAreEscaped) {
   auto made = family("x", prometheus::MetricType::Gauge);
   made.metric[0].label = {{"a b", "c,d=e"}, {"empty", ""}, {"line", "1\n2\\"}};
   made.metric[0].gauge.value = 0.5;
-  EXPECT_EQ(influx_lines({made}, "", kNoon),
-            "x,a\\ b=c\\,d\\=e,line=1_2_ value=0.5 1700000000000000000\n");
+  EXPECT_EQ(influx_lines({made}, "", kNoon), "x,a\\ b=c\\,d\\=e,line=1_2_ value=0.5 1700000000000000000\n");
 }
 
 TEST(Influx, AHistogramIsOneLine) {

@@ -9,7 +9,8 @@ namespace {
 
 TEST(NgCapture, SRT15_KeysAndPasswordsAreLeftOutWhereverTheyStand) {
   const std::string sdp =
-      "v=0\r\na=ice-pwd:password\r\nm=audio 9 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:key\r\n";
+      "v=0\r\na=ice-pwd:password\r\nm=audio 9 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 "
+      "inline:key\r\n";
   Dict nested;
   nested.set("body", sdp);
   List list;
