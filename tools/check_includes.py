@@ -54,7 +54,9 @@ ARROWS = {
     "control/manager": ["control/record", "control/view", "control/rtpproxy", "control/command", "control/session",
                         "control/call", "control/ports", "control/request", "control/sdp", "control/diagnose",
                         "relay/worker", "relay/core", "relay/io", "relay/base"],
-    "control/config": SESSIONS + ["recorder/settings.hpp", "relay/core", "relay/base"],
+    # What watching systems are sent. It knows calls, and no protocol.
+    "control/telemetry": SESSIONS + ["control/diagnose", "control/sdp", "control/value", "relay/core", "relay/base"],
+    "control/config": SESSIONS + ["control/telemetry/settings.hpp", "recorder/settings.hpp", "relay/core", "relay/base"],
     # Rooms of the protocols, from the ground up. The folder itself has what all of them share.
     "control/protocol": SESSIONS + ["control/log", "relay/core", "relay/io", "relay/base"],
     "control/protocol/connections": ["control/protocol", "control/log", "relay/io", "relay/base"],
@@ -67,7 +69,7 @@ ARROWS = {
     "control/protocol/cli": SESSIONS + ["control/protocol/ng", "control/protocol/connections", "control/protocol",
                                         "control/log", "relay/base"],
     "control/protocol/pages": SESSIONS + ["control/protocol/cli", "control/protocol/ng", "control/protocol/http",
-                                          "relay/base"],
+                                          "control/telemetry/settings.hpp", "control/value", "relay/base"],
     "tools": ["control", "relay", "codecs", "recorder"],
 }
 # What the sans-IO core must never see.

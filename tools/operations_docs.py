@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/operations.md (metrics, drop reasons, send errors, refusals, verdicts, thresholds) and of docs/reference/cli.md (commands) from
-the tables in the code, so that they cannot drift apart. With --check it only tells whether they have."""
+"""Writes the tables of docs/operations.md (metrics, drop reasons, send errors, refusals, verdicts, thresholds), of docs/from-rtpengine.md (names of metrics)
+and of docs/reference/cli.md (commands) from the tables in the code, so that they cannot drift apart. With --check it only tells whether they have."""
 
 import os
 import re
@@ -23,6 +23,17 @@ def metrics():
     found = rows("control/protocol/pages/metrics.cpp", rf"\{{{TEXT}, Kind::k(\w+), {TEXT}, {TEXT}, {TEXT}\}}")
     return table(("metric", "kind", "labels", "what it means", "what to do"),
                  [(f"`{name}`", kind.lower(), labels.replace(",", ", "), meaning, advice) for name, kind, labels, meaning, advice in found])
+
+
+def rtpengine_metrics():
+    found = rows("control/protocol/pages/rtpengine_metrics.cpp", rf"\{{{TEXT}, k(Counter|Gauge), {TEXT}, {TEXT}, {TEXT}\}}")
+    return table(("metric", "kind", "labels", "what it means"),
+                 [(f"`{name}`", kind.lower(), labels.replace("=*", "").replace(",", ", "), meaning) for name, kind, labels, _, meaning in found])
+
+
+def graphite():
+    found = rows("control/telemetry/graphite.cpp", rf"\{{{TEXT}, {TEXT}, (true|false), {TEXT}\}}")
+    return table(("name", "of", "what it means"), [(f"`{name}`", "the interval" if growth == "true" else "now", meaning) for name, _, growth, meaning in found])
 
 
 def drops():
@@ -64,6 +75,7 @@ def commands():
 
 
 PAGES = {"docs/operations.md": {"metrics": metrics, "drops": drops, "send errors": send_errors, "closings": closings, "refusals": refusals, "verdicts": verdicts, "thresholds": thresholds},
+         "docs/from-rtpengine.md": {"rtpengine metrics": rtpengine_metrics, "graphite": graphite},
          "docs/reference/cli.md": {"commands": commands}}
 
 
@@ -81,7 +93,7 @@ def main():
             wrong += 1
             print(f"{path} is not what the tables say: run tools/operations_docs.py")
     if not wrong:
-        print("docs/operations.md and docs/reference/cli.md follow the tables")
+        print("docs/operations.md, docs/from-rtpengine.md and docs/reference/cli.md follow the tables")
     return 1 if wrong else 0
 
 

@@ -4,6 +4,7 @@
 
 #include "control/config/option_row.hpp"
 #include "control/manager/manager.hpp"
+#include "control/telemetry/settings.hpp"
 #include "recorder/settings.hpp"
 #include "relay/core/offload/offload_mode.hpp"
 
@@ -164,6 +165,7 @@ struct Config {
   /// configuration.
   bool foreground = true;
   RecorderSettings recorder;
+  TelemetrySettings telemetry;
   /// `recording-method` was given, so that the first value replaces the default.
   bool recording_methods_named = false;
   /// Folder with codecs in packages of their own; empty = the installed place.

@@ -28,10 +28,6 @@ constexpr Text kNoDatabase =
     "there is no database driver: sounds come from the folders media-files and media-numbers";
 constexpr Text kNoChain =
     "there is no codec-chain library: media-threads convert audio with the libraries that --codecs lists";
-constexpr Text kNoGraphite = "figures are not sent to Graphite, listen-http serves them as /metrics";
-constexpr Text kNoHomer =
-    "reports are not sent to Homer; rtpferryctl show and explain, and the log line of each call (cdr) have "
-    "the quality";
 constexpr Text kNoMqtt =
     "reports are not sent over MQTT; listen-http serves figures as /metrics and calls as /api/v1/calls";
 constexpr Text kOneLog =
@@ -80,9 +76,6 @@ constexpr ForeignOption kForeign[] = {
   {"codec-chain-async", kNoChain}, {"codec-chain-concurrency", kNoChain}, {"codec-chain-interval", kNoChain}, {"codec-chain-lib-path", kNoChain},
   {"codec-chain-nonblock", kNoChain, kSwitch}, {"codec-chain-opus-application", kNoChain}, {"codec-chain-opus-complexity", kNoChain}, {"codec-chain-runners", kNoChain},
 
-  {"graphite", kNoGraphite, kValue, 'g'}, {"graphite-interval", kNoGraphite, kValue, 'G'}, {"graphite-prefix", kNoGraphite}, {"graphite-timeout", kNoGraphite},
-  {"homer", kNoHomer}, {"homer-disable-rtcp-stats", kNoHomer, kSwitch}, {"homer-enable-ng", kNoHomer, kSwitch}, {"homer-id", kNoHomer},
-  {"homer-ng-capture-proto", kNoHomer}, {"homer-protocol", kNoHomer},
   {"mqtt-cafile", kNoMqtt}, {"mqtt-capath", kNoMqtt}, {"mqtt-certfile", kNoMqtt}, {"mqtt-host", kNoMqtt}, {"mqtt-id", kNoMqtt}, {"mqtt-keepalive", kNoMqtt},
   {"mqtt-keyfile", kNoMqtt}, {"mqtt-pass", kNoMqtt}, {"mqtt-port", kNoMqtt}, {"mqtt-publish-interval", kNoMqtt}, {"mqtt-publish-qos", kNoMqtt},
   {"mqtt-publish-scope", kNoMqtt}, {"mqtt-publish-topic", kNoMqtt}, {"mqtt-tls-alpn", kNoMqtt}, {"mqtt-user", kNoMqtt},

@@ -42,6 +42,8 @@ std::span<const OptionRow> dpdk_option_rows();
 std::span<const OptionRow> media_option_rows();
 /// Rows that say at which addresses parties may be (LAT-11a).
 std::span<const OptionRow> peer_option_rows();
+/// Rows for what other systems are told.
+std::span<const OptionRow> telemetry_option_rows();
 
 /// Returns the folder for state if no option names one: the folder that systemd made for the daemon, else the
 /// usual one.

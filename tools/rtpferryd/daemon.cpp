@@ -42,6 +42,7 @@
 #include "tools/rtpferryd/offload.hpp"
 #include "tools/rtpferryd/self_report.hpp"
 #include "tools/rtpferryd/syscalls.hpp"
+#include "tools/rtpferryd/telemetry.hpp"
 
 #include <csignal>
 #include <optional>
@@ -354,8 +355,10 @@ class Daemon {
     events_.emplace_back(event_new(
         base_.get(), -1, EV_PERSIST,
         [](evutil_socket_t, short, void* self) {
-          if (!static_cast<Daemon*>(self)->manager_.watch(system_clocks()))
-            log::debug("no memory to look at running calls");
+          auto& daemon = *static_cast<Daemon*>(self);
+          const Clock clock = system_clocks();
+          if (!daemon.manager_.watch(clock)) log::debug("no memory to look at running calls");
+          daemon.telemetry_.turn(daemon.manager_, clock);
         },
         this));
     const timeval turn = timeval_of(HealthWatch::kTurnInterval);
@@ -413,6 +416,7 @@ class Daemon {
     load.transcoding_percent = media_.least_load();
     manager_.set_load(load);
     rtpp_.set_load(load.cpu_percent / 100);
+    telemetry_.end_second(manager_, ng_, metrics_, system_clocks());
     end_if_drained();
   }
 
@@ -518,15 +522,20 @@ class Daemon {
     if (has_rtpproxy)
       access.rtpproxy = sources.rtpproxy = [this] { return figures_of(rtpp_, rtpproxy_notifier_, manager_); };
     sources.connections = [this] { return figures_of(connections_, access_); };
+    sources.telemetry = [this] { return telemetry_.figures(); };
     access.facts = [this] { return facts(); };
     access.drain = [this](bool on) { on ? drain() : manager_.set_draining(false); };
     access.parameters = &parameters_;
     sources.exposure = exposure_of(config_, !http_token_.empty());
     cli_.set_daemon(std::move(access));
     metrics_.set_sources(std::move(sources));
+    metrics_.set_names(config_.telemetry.names);
+    telemetry_.follow(manager_, ng_);
     ng_.set_parameters(&parameters_);
-    ng_.set_observer(
-        [this](std::string_view command, Duration time) { metrics_.observe_request(command, time); });
+    ng_.set_observer([this](std::string_view command, Duration time) {
+      metrics_.observe_request(command, time);
+      telemetry_.note_command(command, time);
+    });
   }
 
   /// Facts for `rtpferryctl doctor`.
@@ -607,6 +616,8 @@ class Daemon {
   // Must outlive the manager.
   PromptLibrary sounds_;
   CallNews news_{{notifier_, rtpproxy_notifier_, metrics_, memory_}, config_.cdr, system_clocks};
+  // Must outlive the manager, which tells it of calls to the end.
+  Telemetry telemetry_{config_.telemetry};
   // Must outlive the workers, which give it what is to be converted.
   std::shared_ptr<FaxBoard> faxes_ = std::make_shared<FaxBoard>();
   MediaThreads media_;

@@ -87,6 +87,8 @@ std::vector<Place> places_of(const Config& config,
   for (const std::string& folder : config.media_files) add("media-files", folder, Use::kPrompts);
   add("media-numbers", config.media_numbers, Use::kPrompts);
   add("codec-plugins", config.codec_plugins, Use::kPrompts);
+  if (config.telemetry.homer.transport == HomerTransport::kTls)
+    add("homer-ca", config.telemetry.homer.ca_file, Use::kReadOften);
   if (config.recorder.directory.empty()) return places;
   add("recording-dir", config.recorder.directory, Use::kRecordings);
   add("recording-spool", config.recorder.spool, Use::kRecordings);

@@ -14,11 +14,14 @@
 #include "tools/rtpferryd/rights.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <stdexcept>
 #include <thread>
 
 #include <fmt/format.h>
 #include <net/if.h>
+#include <unistd.h>
 
 namespace ferry {
 
@@ -78,6 +81,13 @@ void check_certificates(const Config& config, Wrongs& wrongs) {
   } catch (const std::runtime_error& e) {
     wrongs.emplace_back(e.what());
   }
+}
+
+void check_homer(const Config& config, Wrongs& wrongs) {
+  const HomerSettings& homer = config.telemetry.homer;
+  if (homer.transport != HomerTransport::kTls || homer.ca_file.empty()) return;
+  if (access(homer.ca_file.c_str(), R_OK) != 0)
+    wrongs.push_back(fmt::format("homer-ca={}: {}", homer.ca_file, std::strerror(errno)));
 }
 
 void check_offload(const Config& config, Wrongs& wrongs) {
@@ -153,6 +163,7 @@ std::vector<std::string> what_cannot_work(const Config& config, const InterfaceS
   check_tones(config, wrongs);
   check_sockets(config, wrongs);
   check_certificates(config, wrongs);
+  check_homer(config, wrongs);
   check_offload(config, wrongs);
   for (std::string& fault : faults_of(config.recorder, user_changes(config)))
     wrongs.push_back(std::move(fault));

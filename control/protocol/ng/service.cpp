@@ -369,6 +369,7 @@ Dict NgService::execute(const Dict& document, const IpAddress& source, const Way
     reply.set("warning", text_of(*unknown_interface, row->name));
   }
   log_request(row->name, request, reply, refusal, {time, way.protocol});
+  if (capture_) capture_(document, reply, source, clock_().wall);
   return reply;
 }
 

@@ -74,6 +74,10 @@ class NgService final : public DatagramService, public ServiceView {
   void set_observer(std::function<void(std::string_view command, Duration time)> observer) {
     observer_ = std::move(observer);
   }
+  /// Sets who gets each command and its reply, with their keys and passwords. Nobody by default.
+  using Capture =
+      std::function<void(const Dict& request, const Dict& reply, const IpAddress& client, WallTime at)>;
+  void set_capture(Capture capture) { capture_ = std::move(capture); }
   /// Sets the run-time parameters that the command `cli` reads and changes. Not owned; null = none.
   void set_parameters(ParameterAccess* parameters) { parameters_ = parameters; }
   [[nodiscard]] ParameterAccess* parameters() const override { return parameters_; }
@@ -134,6 +138,7 @@ class NgService final : public DatagramService, public ServiceView {
   /// Counts of all clients together.
   std::array<CommandCount, kCommands> totals_;
   std::function<void(std::string_view, Duration)> observer_;
+  Capture capture_;
   ParameterAccess* parameters_ = nullptr;
   /// Time of construction.
   Instant started_;

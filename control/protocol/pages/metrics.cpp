@@ -9,6 +9,7 @@
 
 #include "control/protocol/pages/metrics.hpp"
 
+#include "control/protocol/pages/rtpengine_metrics.hpp"
 #include "relay/base/ensure.hpp"
 
 #include <algorithm>
@@ -38,6 +39,7 @@ struct Input {
   const json& recorder;
   const json& rtpproxy;
   const json& connections;
+  const json& telemetry;
   const std::vector<std::string>& exposure;
   Instant started;
   const std::map<Cause, std::uint64_t>& verdicts;
@@ -358,6 +360,14 @@ constexpr std::array kRows = std::to_array<Row>({
      add_figure(in.recorder, "work_waiting", out, {{"state", "waiting"}});
      add_figure(in.recorder, "work_failed", out, {{"state", "failed"}});
    }},
+  {{"rtpferry_telemetry_up", Kind::kGauge, "server", "1 while a server that reports are sent to takes them: graphite, influxdb, homer; absent for one that is not configured", "0: the log says why; calls do not depend on it"},
+   [](const Input& in, Values& out) { for (const auto& [server, figures] : in.telemetry.items()) add_figure(figures, "up", out, {{"server", server}}); }},
+  {{"rtpferry_telemetry_sent_total", Kind::kCounter, "server", "reports that were handed to the network for such a server", "nothing"},
+   [](const Input& in, Values& out) { for (const auto& [server, figures] : in.telemetry.items()) add_figure(figures, "sent", out, {{"server", server}}); }},
+  {{"rtpferry_telemetry_dropped_total", Kind::kCounter, "server,reason", "reports that were given up: full (the backlog has no room), failed (the server refused them, or was away at the end)", "full: the server is away or too slow; failed: the log has the server's answer"},
+   [](const Input& in, Values& out) { for (const auto& [server, figures] : in.telemetry.items()) for (const auto& [reason, count] : figures["dropped"].items()) out.add(count.get<double>(), {{"server", server}, {"reason", reason}}); }},
+  {{"rtpferry_telemetry_waiting_bytes", Kind::kGauge, "server", "octets of reports that wait for such a server", "grows: the server is away or too slow; the backlog is bounded"},
+   [](const Input& in, Values& out) { for (const auto& [server, figures] : in.telemetry.items()) add_figure(figures, "waiting", out, {{"server", server}}); }},
   {{"rtpferry_memory_bytes", Kind::kGauge, "owner", "memory by owner: heap (all of it), reply_cache, kept_calls, refused_requests, packet_buffers, recorder_queue", "heap that grows without calls is a leak: tell the developers"},
    [](const Input& in, Values& out) {
      const auto info = mallinfo2();
@@ -466,10 +476,30 @@ struct Metrics::State {
     requests.back() = &request.Add({{"command", "other"}}, times);
   }
 
+  [[nodiscard]] std::vector<prometheus::MetricFamily> own_families() const {
+    const auto ask = [](const std::function<json()>& source) { return source ? source() : json::object(); };
+    const json engines = ask(sources.engines);
+    const json recorder = ask(sources.recorder);
+    const json rtpproxy = ask(sources.rtpproxy);
+    const json connections = ask(sources.connections);
+    const json telemetry = ask(sources.telemetry);
+    const Input input{manager,     ng,        clock(),          engines, recorder, rtpproxy,
+                      connections, telemetry, sources.exposure, started, verdicts};
+    std::vector<prometheus::MetricFamily> all;
+    for (const Row& row : kRows) {
+      Values values;
+      row.collect(input, values);
+      add_family(all, row.family, values);
+    }
+    for (auto& family : registry.Collect()) all.push_back(std::move(family));
+    return all;
+  }
+
   SessionManager& manager;
   const ng::NgService& ng;
   std::function<Clock()> clock;
   Sources sources;
+  MetricNames names = MetricNames::kRtpferry;
   Instant started;
   std::map<Cause, std::uint64_t> verdicts;
   prometheus::Registry registry;
@@ -485,6 +515,7 @@ Metrics::Metrics(SessionManager& manager, const ng::NgService& ng, std::function
 Metrics::~Metrics() = default;
 
 void Metrics::set_sources(Sources sources) { state_->sources = std::move(sources); }
+void Metrics::set_names(MetricNames names) { state_->names = names; }
 
 void Metrics::observe(const CallReport& report) {
   state_->duration->Observe(std::chrono::duration<double>(report.duration).count());
@@ -504,23 +535,15 @@ void Metrics::observe_request(std::string_view command, Duration time) {
       std::chrono::duration<double>(time).count());
 }
 
-std::string Metrics::text() const {
-  const auto ask = [](const std::function<json()>& source) { return source ? source() : json::object(); };
-  const json engines = ask(state_->sources.engines);
-  const json recorder = ask(state_->sources.recorder);
-  const json rtpproxy = ask(state_->sources.rtpproxy);
-  const json connections = ask(state_->sources.connections);
-  const Input input{state_->manager, state_->ng,      state_->clock(), engines,
-                    recorder,        rtpproxy,        connections,     state_->sources.exposure,
-                    state_->started, state_->verdicts};
+std::vector<prometheus::MetricFamily> Metrics::collect() const {
   std::vector<prometheus::MetricFamily> all;
-  for (const Row& row : kRows) {
-    Values values;
-    row.collect(input, values);
-    add_family(all, row.family, values);
+  if (state_->names != MetricNames::kRtpengine) all = state_->own_families();
+  if (state_->names != MetricNames::kRtpferry) {
+    for (auto& family : rtpengine_families(rtpengine_figures(state_->ng))) all.push_back(std::move(family));
   }
-  for (auto& family : state_->registry.Collect()) all.push_back(std::move(family));
-  return prometheus::TextSerializer().Serialize(all);
+  return all;
 }
+
+std::string Metrics::text() const { return prometheus::TextSerializer().Serialize(collect()); }
 
 }  // namespace ferry::metrics

@@ -3,6 +3,7 @@
 
 #include "control/manager/manager.hpp"
 #include "control/protocol/ng/service.hpp"
+#include "control/telemetry/settings.hpp"
 
 #include <functional>
 #include <memory>
@@ -13,6 +14,10 @@
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
+
+namespace prometheus {
+struct MetricFamily;
+}
 
 namespace ferry::metrics {
 
@@ -42,6 +47,8 @@ struct Sources {
   std::function<nlohmann::json()> recorder;
   std::function<nlohmann::json()> rtpproxy;
   std::function<nlohmann::json()> connections;
+  /// An object for each server that reports are sent to, by its name.
+  std::function<nlohmann::json()> telemetry;
   /// How the control listeners are guarded. Each member is one of loopback, allow-list, token,
   /// client-certificate, open.
   std::vector<std::string> exposure;
@@ -56,12 +63,16 @@ class Metrics {
   ~Metrics();
   /// Sets the figures that the daemon adds; without it they are left out.
   void set_sources(Sources sources);
+  /// Sets by which names the figures are shown; by default those of the relay.
+  void set_names(MetricNames names);
 
   /// Adds a call that is over to the histograms.
   void observe(const CallReport& report);
   /// Adds an NG command that was answered, and the time that it took.
   void observe_request(std::string_view command, Duration time);
-  /// Returns the page in the exposition format of Prometheus, text 0.0.4.
+  /// Returns all families as they are now.
+  [[nodiscard]] std::vector<prometheus::MetricFamily> collect() const;
+  /// Returns them as the page, in the exposition format of Prometheus, text 0.0.4.
   [[nodiscard]] std::string text() const;
 
  private:
