@@ -32,8 +32,6 @@ constexpr Text kNoGraphite = "figures are not sent to Graphite, listen-http serv
 constexpr Text kNoHomer =
     "reports are not sent to Homer; rtpferryctl show and explain, and the log line of each call (cdr) have "
     "the quality";
-constexpr Text kNoMqtt =
-    "reports are not sent over MQTT; listen-http serves figures as /metrics and calls as /api/v1/calls";
 constexpr Text kOneLog =
     "there is one log, whose lines say what they are about (log-facility, log-format=json)";
 constexpr Text kOwnThreads =
@@ -83,9 +81,6 @@ constexpr ForeignOption kForeign[] = {
   {"graphite", kNoGraphite, kValue, 'g'}, {"graphite-interval", kNoGraphite, kValue, 'G'}, {"graphite-prefix", kNoGraphite}, {"graphite-timeout", kNoGraphite},
   {"homer", kNoHomer}, {"homer-disable-rtcp-stats", kNoHomer, kSwitch}, {"homer-enable-ng", kNoHomer, kSwitch}, {"homer-id", kNoHomer},
   {"homer-ng-capture-proto", kNoHomer}, {"homer-protocol", kNoHomer},
-  {"mqtt-cafile", kNoMqtt}, {"mqtt-capath", kNoMqtt}, {"mqtt-certfile", kNoMqtt}, {"mqtt-host", kNoMqtt}, {"mqtt-id", kNoMqtt}, {"mqtt-keepalive", kNoMqtt},
-  {"mqtt-keyfile", kNoMqtt}, {"mqtt-pass", kNoMqtt}, {"mqtt-port", kNoMqtt}, {"mqtt-publish-interval", kNoMqtt}, {"mqtt-publish-qos", kNoMqtt},
-  {"mqtt-publish-scope", kNoMqtt}, {"mqtt-publish-topic", kNoMqtt}, {"mqtt-tls-alpn", kNoMqtt}, {"mqtt-user", kNoMqtt},
 
   {"log-facility-cdr", kOneLog}, {"log-facility-dtmf", kOneLog}, {"log-facility-rtcp", kOneLog}, {"split-logs", kOneLog, kSwitch},
   {"log-mark-prefix", "addresses of parties are shortened in the log (CTL-11), without marks around them"},
