@@ -56,12 +56,17 @@ ARROWS = {
                         "relay/worker", "relay/core", "relay/io", "relay/base"],
     # What watching systems are sent. It knows calls, and no protocol.
     "control/telemetry": SESSIONS + ["control/diagnose", "control/sdp", "control/value", "relay/core", "relay/base"],
-    "control/config": SESSIONS + ["control/telemetry/settings.hpp", "recorder/settings.hpp", "relay/core", "relay/base"],
+    # Events are told of calls from outside, like a view; their outputs are protocols.
+    "control/events": ["control/rtpproxy/session.hpp", "control/session", "control/call", "control/diagnose",
+                       "control/log/printable_json.hpp", "relay/core", "relay/base"],
+    "control/config": SESSIONS + ["control/events/settings.hpp", "control/telemetry/settings.hpp", "recorder/settings.hpp", "relay/core", "relay/base"],
     # Rooms of the protocols, from the ground up. The folder itself has what all of them share.
     "control/protocol": SESSIONS + ["control/log", "relay/core", "relay/io", "relay/base"],
     "control/protocol/connections": ["control/protocol", "control/log", "relay/io", "relay/base"],
     "control/protocol/http": ["control/protocol/connections", "control/protocol", "control/sdp", "control/log",
                               "relay/base"],
+    "control/protocol/events": ["control/events", "control/protocol/http", "control/protocol", "control/log",
+                                "relay/base"],
     "control/protocol/ng": SESSIONS + ["control/protocol/http", "control/protocol/connections", "control/protocol",
                                        "control/sdp", "control/value", "control/log", "relay/io", "relay/base"],
     "control/protocol/rtpproxy": SESSIONS + ["control/protocol/connections", "control/protocol", "control/log",

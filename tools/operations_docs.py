@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/operations.md (metrics, drop reasons, send errors, refusals, verdicts, thresholds), of docs/from-rtpengine.md (names of metrics)
-and of docs/reference/cli.md (commands) from the tables in the code, so that they cannot drift apart. With --check it only tells whether they have."""
+"""Writes the tables of docs/operations.md (metrics, drop reasons, send errors, refusals, verdicts, thresholds, events), of docs/from-rtpengine.md (names of
+metrics) and of docs/reference/cli.md (commands) from the tables in the code, so that they cannot drift apart. With --check it only tells whether they have."""
 
 import os
 import re
@@ -67,6 +67,18 @@ def thresholds():
     return table(("threshold", "value", "what it means"), [(f"`{name}`", f"{value} {unit}", meaning) for name, value, unit, meaning in found])
 
 
+def events():
+    found = rows("control/events/event.hpp", rf"\{{EventType::\w+, {TEXT}, {TEXT}, {TEXT}\}}")
+    return table(("type", "what happened", "its fields"),
+                 [(f"`{name}`", meaning, ", ".join(f"`{field}`" for field in fields.split(", "))) for name, meaning, fields in found])
+
+
+def event_fields():
+    text = open(os.path.join(ROOT, "control/events/event.hpp")).read()
+    found = re.findall(rf"^  \{{{TEXT}, {TEXT}, {TEXT}\}},", text, re.M)
+    return table(("field", "value", "what it means"), [(f"`{name}`", kind, meaning) for name, kind, meaning in found])
+
+
 def commands():
     found = rows("control/protocol/cli/command_table.hpp", rf"^  \{{{TEXT}, {TEXT}, {TEXT}") or []
     text = open(os.path.join(ROOT, "control/protocol/cli/command_table.hpp")).read()
@@ -74,7 +86,8 @@ def commands():
     return table(("command", "arguments", "what it does"), [(f"`{name}`", f"`{arguments}`" if arguments else "", help) for name, arguments, help in found])
 
 
-PAGES = {"docs/operations.md": {"metrics": metrics, "drops": drops, "send errors": send_errors, "closings": closings, "refusals": refusals, "verdicts": verdicts, "thresholds": thresholds},
+PAGES = {"docs/operations.md": {"metrics": metrics, "drops": drops, "send errors": send_errors, "closings": closings, "refusals": refusals, "verdicts": verdicts, "thresholds": thresholds,
+                                "events": events, "fields": event_fields},
          "docs/from-rtpengine.md": {"rtpengine metrics": rtpengine_metrics, "graphite": graphite},
          "docs/reference/cli.md": {"commands": commands}}
 

@@ -7,11 +7,11 @@ set -eu
 run=(g++ cmake ninja-build make pkg-config ccache libevent-dev libexpected-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
      libssl-dev libwslay-dev libbpf-dev libmnl-dev libcap-dev libseccomp-dev libsrtp2-dev libsndfile1-dev libpcap-dev
      libopus-dev libspeex-dev libspeexdsp-dev libopencore-amrnb-dev libopencore-amrwb-dev libvo-amrwbenc-dev
-     libcurl4-openssl-dev prometheus-cpp-dev libncurses-dev zlib1g-dev clang bpftool libspandsp-dev)
+     libcurl4-openssl-dev prometheus-cpp-dev libncurses-dev zlib1g-dev clang bpftool libspandsp-dev libmosquitto-dev)
 # With the engine dpdk, codec plug-ins and what the tests are built with.
 build=("${run[@]}" libdpdk-dev libbcg729-dev libavcodec-dev libavutil-dev libgtest-dev libgmock-dev
        librapidcheck-dev python3)
-test=(systemd openssl kamailio kamailio-extra-modules kamailio-websocket-modules sip-tester baresip-core ffmpeg sox tmux prometheus man-db tshark tcpdump nftables iproute2 iputils-ping ethtool procps clang-format util-linux python3-cryptography faketime chromium python3-aiortc)
+test=(systemd openssl kamailio kamailio-extra-modules kamailio-websocket-modules sip-tester baresip-core ffmpeg sox tmux prometheus man-db tshark tcpdump nftables iproute2 iputils-ping ethtool procps clang-format util-linux python3-cryptography faketime chromium python3-aiortc mosquitto mosquitto-clients)
 # What drives Chromium: another source of Node.js than Debian's will do, and brings its own npm.
 command -v node >/dev/null && command -v npm >/dev/null || test+=(nodejs npm)
 bench=(rtpengine-daemon dpdk-dev util-linux iproute2 ethtool procps)

@@ -127,6 +127,7 @@ bool Recordings::begin(Call& call, const Request* request, std::string_view by) 
                                    .hears = [](const MediaTransport& transport,
                                                const LocalPorts&) { return !is_excluded(*transport.leg); },
                                    .on_attached = {}});
+  services_.observers.tell(&CallObserver::on_recording, call, RecordingStep::kBegan, by);
   follow(call);
   for (const auto& leg : call.legs) {
     if (!leg->last_sdp.empty())
@@ -249,6 +250,7 @@ void Recordings::end(Call& call, std::string_view reason) {
   services_.taps.detach(call.extras->recording_tap);
   call.recording()->end(reason);
   finish_later(std::move(call.extras->recording));
+  services_.observers.tell(&CallObserver::on_recording, call, RecordingStep::kEnded, reason);
 }
 
 void Recordings::finish_ended() {

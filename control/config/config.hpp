@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control/config/option_row.hpp"
+#include "control/events/settings.hpp"
 #include "control/manager/manager.hpp"
 #include "control/telemetry/settings.hpp"
 #include "recorder/settings.hpp"
@@ -164,6 +165,8 @@ struct Config {
   /// The program stays in the foreground; if false, it goes to the background once it has read its
   /// configuration.
   bool foreground = true;
+  /// Who gets events of calls, beside clients of `listen_http` and `listen_https`.
+  events::EventSettings events;
   RecorderSettings recorder;
   TelemetrySettings telemetry;
   /// `recording-method` was given, so that the first value replaces the default.

@@ -28,8 +28,6 @@ constexpr Text kNoDatabase =
     "there is no database driver: sounds come from the folders media-files and media-numbers";
 constexpr Text kNoChain =
     "there is no codec-chain library: media-threads convert audio with the libraries that --codecs lists";
-constexpr Text kNoMqtt =
-    "reports are not sent over MQTT; listen-http serves figures as /metrics and calls as /api/v1/calls";
 constexpr Text kOneLog =
     "there is one log, whose lines say what they are about (log-facility, log-format=json)";
 constexpr Text kOwnThreads =
@@ -76,9 +74,6 @@ constexpr ForeignOption kForeign[] = {
   {"codec-chain-async", kNoChain}, {"codec-chain-concurrency", kNoChain}, {"codec-chain-interval", kNoChain}, {"codec-chain-lib-path", kNoChain},
   {"codec-chain-nonblock", kNoChain, kSwitch}, {"codec-chain-opus-application", kNoChain}, {"codec-chain-opus-complexity", kNoChain}, {"codec-chain-runners", kNoChain},
 
-  {"mqtt-cafile", kNoMqtt}, {"mqtt-capath", kNoMqtt}, {"mqtt-certfile", kNoMqtt}, {"mqtt-host", kNoMqtt}, {"mqtt-id", kNoMqtt}, {"mqtt-keepalive", kNoMqtt},
-  {"mqtt-keyfile", kNoMqtt}, {"mqtt-pass", kNoMqtt}, {"mqtt-port", kNoMqtt}, {"mqtt-publish-interval", kNoMqtt}, {"mqtt-publish-qos", kNoMqtt},
-  {"mqtt-publish-scope", kNoMqtt}, {"mqtt-publish-topic", kNoMqtt}, {"mqtt-tls-alpn", kNoMqtt}, {"mqtt-user", kNoMqtt},
 
   {"log-facility-cdr", kOneLog}, {"log-facility-dtmf", kOneLog}, {"log-facility-rtcp", kOneLog}, {"split-logs", kOneLog, kSwitch},
   {"log-mark-prefix", "addresses of parties are shortened in the log (CTL-11), without marks around them"},

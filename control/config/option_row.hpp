@@ -38,6 +38,8 @@ std::string unknown_option(std::string_view name);
 std::span<const OptionRow> recording_option_rows();
 std::span<const OptionRow> rtpproxy_option_rows();
 std::span<const OptionRow> dpdk_option_rows();
+/// Rows about events of calls: webhooks, MQTT.
+std::span<const OptionRow> event_option_rows();
 /// Rows for what is played to parties.
 std::span<const OptionRow> media_option_rows();
 /// Rows that say at which addresses parties may be (LAT-11a).

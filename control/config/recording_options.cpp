@@ -158,7 +158,7 @@ constexpr OptionRow kRecordingRows[] = {
   {"recording-encryption-key", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.encryption_key); }, "FILE", "public RSA key (PEM): files are encrypted, only its private key reads them"},
   {"recording-signing-key", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.signing_key); }, "FILE", "private key (PEM) that signs manifests, which then hold hash chains"},
   {"recording-hook", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.hook); }, "PROGRAM", "run after each recording with its manifest's path"},
-  {"state-dir", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.state_directory); }, "DIR", "hooks, notifications and uploads wait here over a restart (default $STATE_DIRECTORY or /var/lib/rtpferry)"},
+  {"state-dir", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.state_directory); }, "DIR", "hooks, notifications, uploads and events for event-webhook wait here over a restart (default $STATE_DIRECTORY or /var/lib/rtpferry)"},
   {"recording-hook-limit", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_number(v, c.recorder.hook_limit, 1u, 256u); }, "N", "hooks that run at a time (default 4)"},
   {"recording-hook-timeout", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_span(v, c.recorder.hook_timeout); }, "TIME", "a hook is ended after (default 60)"},
   {"recording-notify-url", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_url(v, c.recorder.notify_url); }, "URL", "receives each manifest by POST"},

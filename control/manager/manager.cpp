@@ -424,8 +424,8 @@ bool SessionManager::move_call(std::string_view call_id, std::size_t worker) {
   return call != nullptr && plans_.move(*call, worker);
 }
 
-void SessionManager::ListenerObserver::on_event(const Call& call, const Leg& leg, TransportEvent event) {
-  if (listener_.on_event) listener_.on_event(call, leg, event);
+void SessionManager::ListenerObserver::on_event(const MediaTransport& transport, TransportEvent event) {
+  if (listener_.on_event) listener_.on_event(transport.call(), *transport.leg, event);
 }
 void SessionManager::ListenerObserver::on_dtmf(Call& call, Leg& leg, const DtmfEvent& event) {
   if (listener_.on_dtmf) listener_.on_dtmf(call, leg, event);

@@ -198,7 +198,7 @@ class SessionManager {
   class ListenerObserver final : public CallObserver {
    public:
     explicit ListenerObserver(Listener listener) : listener_(std::move(listener)) {}
-    void on_event(const Call& call, const Leg& leg, TransportEvent event) override;
+    void on_event(const MediaTransport& transport, TransportEvent event) override;
     void on_dtmf(Call& call, Leg& leg, const DtmfEvent& event) override;
     void on_ending(Call& call, EndReason reason, const Clock& clock) override;
     void on_report(const CallReport& report) override;

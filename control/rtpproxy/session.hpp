@@ -96,4 +96,9 @@ struct RtpproxySession : CallPolicy {
   bool has_answers = false;
 };
 
+/// The Call-ID as the proxy and its log know it. The ids of rtpproxy sessions here have a tag behind it.
+[[nodiscard]] inline std::string_view plain_id(const Call& call) {
+  return call.rtpproxy() != nullptr ? call.rtpproxy()->call_id : std::string_view(call.id);
+}
+
 }  // namespace ferry

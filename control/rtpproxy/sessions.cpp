@@ -684,6 +684,7 @@ bool RtpproxySessions::record(const RtpproxyMatch& match, const RtpproxyRecordin
                                          return false;
                                        },
                                    .on_attached = {}});
+  services_.observers.tell(&CallObserver::on_recording, call, RecordingStep::kBegan, order.asked_by);
   follow_recordings(call);
   return true;
 }
@@ -708,14 +709,16 @@ void RtpproxySessions::follow_recordings(Call& call) {
     recording.recording->describe(describe(call, recording));
 }
 
-void RtpproxySessions::end_recording(RtpproxyRecording& recording, std::string_view reason) {
+void RtpproxySessions::end_recording(const Call& call, RtpproxyRecording& recording,
+                                     std::string_view reason) {
   services_.taps.detach(recording.tap);
   recording.recording->end(reason);
   services_.recordings.finish_later(std::move(recording.recording));
+  services_.observers.tell(&CallObserver::on_recording, call, RecordingStep::kEnded, reason);
 }
 
 void RtpproxySessions::end_recordings(Call& call, std::string_view reason) {
-  for (RtpproxyRecording& recording : call.rtpproxy()->recordings) end_recording(recording, reason);
+  for (RtpproxyRecording& recording : call.rtpproxy()->recordings) end_recording(call, recording, reason);
   call.rtpproxy()->recordings.clear();
 }
 
@@ -730,7 +733,7 @@ bool RtpproxySessions::stop_recording(const RtpproxyMatch& match, bool both, con
   }
   std::erase_if(session.recordings, [&](RtpproxyRecording& recording) {
     if (recording.records[0] || recording.records[1]) return false;
-    end_recording(recording, "stopped by a command");
+    end_recording(call, recording, "stopped by a command");
     return true;
   });
   follow_recordings(call);

@@ -193,7 +193,7 @@ class RtpproxySessions final : public CallObserver {
   void stop_feeds(Call& call);
   /// Makes these copies leave by the present ports.
   void renew_feeds(Call& call);
-  void end_recording(RtpproxyRecording& recording, std::string_view reason);
+  void end_recording(const Call& call, RtpproxyRecording& recording, std::string_view reason);
   [[nodiscard]] RecordedCall describe(const Call& call, const RtpproxyRecording& recording) const;
 
   const Services& services_;

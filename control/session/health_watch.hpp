@@ -21,6 +21,12 @@ struct HealthNews {
   bool is_bad = false;
   /// The cause of the bad time.
   Cause cause = Cause::kFine;
+  /// True if somebody hears nothing of a party; false if it is heard badly. False if the call has recovered.
+  bool is_unheard = false;
+  /// The party, and the number of its m-line, that the sentence is about. Empty and 0 if the call has
+  /// recovered.
+  std::string leg;
+  unsigned media = 0;
   /// Who does not hear whom, since when and why, with addresses. Empty if the call has recovered.
   std::string sentence;
   /// How long the call was bad, if it has recovered.

@@ -8,6 +8,7 @@
 #include "relay/worker/worker.hpp"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ferry {
@@ -44,6 +45,9 @@ struct CallReport {
   std::vector<StreamReport> streams;
 };
 
+/// What becomes of a recording.
+enum class RecordingStep : std::uint8_t { kBegan, kEnded };
+
 /// Is told what happens to calls. All members do nothing by default. Several observers may listen; they are
 /// told in the order in which they were added. Control thread only. Only `on_created` may throw, for lack of
 /// memory.
@@ -64,7 +68,7 @@ class CallObserver {
   /// know; it is filled in by the next fence.
   virtual void on_closing(Call& call, const LocalPorts& ports, RemoveTransport& removal);
   /// A worker noticed something about the media of a party.
-  virtual void on_event(const Call& call, const Leg& leg, TransportEvent event);
+  virtual void on_event(const MediaTransport& transport, TransportEvent event);
   /// A party pressed a key of its phone, or let go of it.
   virtual void on_dtmf(Call& call, Leg& leg, const DtmfEvent& event);
   /// A prompt has been played to its end.
@@ -87,6 +91,8 @@ class CallObserver {
   virtual void on_decision(const Call& call, const std::string& sentence);
   /// A recording was asked for, and there is no recorder.
   virtual void on_unrecorded(const Call& call);
+  /// A recording of the call began, or ended. `why` says who asked for it, or why it ended.
+  virtual void on_recording(const Call& call, RecordingStep step, std::string_view why);
 };
 
 /// All observers. Control thread only. They outlive this object, or are removed before.

@@ -14,7 +14,7 @@ void WorkerEvents::pass() {
     if (event.event == TransportEvent::kDtmf)
       observers_.tell(&CallObserver::on_dtmf, *leg.call, leg, event.dtmf);
     else
-      observers_.tell(&CallObserver::on_event, *leg.call, leg, event.event);
+      observers_.tell(&CallObserver::on_event, *transport, event.event);
   });
 }
 

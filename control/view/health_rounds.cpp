@@ -43,13 +43,21 @@ void HealthRounds::glance_at(std::span<const Call* const> calls, const Clock& cl
   for (const Call* call : calls) {
     CallEvidence evidence = evidence_of(*call, *snapshots++, clock);
     leave_out_deleted(*call, evidence);
-    const HealthChange change = watch_.take(*call, worst_of(glance(evidence), evidence), clock.now);
+    const HealthFinding found = worst_of(glance(evidence), evidence);
+    const HealthChange change = watch_.take(*call, found, clock.now);
     if (!change.tells_bad && !change.tells_recovery) continue;
-    HealthNews news{
-        .is_bad = change.tells_bad, .cause = change.cause, .sentence = {}, .lasted = change.lasted};
+    HealthNews news;
+    news.is_bad = change.tells_bad;
+    news.cause = change.cause;
+    news.lasted = change.lasted;
     if (news.is_bad) {
+      news.is_unheard = found.is_unheard();
       const Explanation words = ferry::explain(evidence);
-      if (const MediaVerdict* worst = words.main()) news.sentence = worst->sentence;
+      if (const MediaVerdict* worst = words.main()) {
+        news.sentence = worst->sentence;
+        news.leg = worst->leg;
+        news.media = worst->media;
+      }
     }
     services_.observers.tell(&CallObserver::on_health, *call, news);
   }

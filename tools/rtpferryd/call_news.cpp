@@ -11,11 +11,6 @@ namespace {
 constexpr unsigned kEventsPerSecond = 50;
 constexpr unsigned kAlarmsPerSecond = 50;
 
-/// The Call-ID as the proxy and its log know it. The ids of rtpproxy sessions here have a tag behind it.
-std::string_view plain_id(const Call& call) {
-  return call.rtpproxy() != nullptr ? call.rtpproxy()->call_id : std::string_view(call.id);
-}
-
 }  // namespace
 
 SessionManager::Listener CallNews::listener() {

@@ -37,6 +37,7 @@
 #include "relay/rights/syscall_filter.hpp"
 #include "relay/srtp/backends.hpp"
 #include "tools/rtpferryd/call_news.hpp"
+#include "tools/rtpferryd/event_outputs.hpp"
 #include "tools/rtpferryd/host.hpp"
 #include "tools/rtpferryd/known_codecs.hpp"
 #include "tools/rtpferryd/offload.hpp"
@@ -128,6 +129,7 @@ class Daemon {
         pages_(cli_, metrics_, manager_) {
     // Needed to open sockets. Threads that run already do not get these rights.
     const RaisedRights raised;
+    happenings_.follow(manager_);
     connect_operator(!rtpproxy_sockets.empty());
     follow_listeners();
     set_flight_mode(config.flight);
@@ -154,6 +156,7 @@ class Daemon {
       http_.push_back(std::make_unique<http::HttpServer>(
           connections_, local, tls, http_commands_, [] { return system_clocks().wall; }, http_options()));
       http_.back()->set_pages([this](std::string_view target) { return pages_.get(target); });
+      happenings_.serve(*http_.back());
       log::info("NG over {} and WebSocket on {}{}", tls == nullptr ? "HTTP" : "HTTPS", local.to_string(),
                 access_note(local));
     };
@@ -182,7 +185,10 @@ class Daemon {
   }
 
   void set_arguments(std::span<char* const> arguments) { arguments_ = arguments; }
-  void run() { event_base_dispatch(base_.get()); }
+  void run() {
+    event_base_dispatch(base_.get());
+    happenings_.stop();
+  }
   std::size_t calls() const { return manager_.size(); }
   /// From now on the process may make only the system calls that serving needs.
   void confine() {
@@ -523,11 +529,14 @@ class Daemon {
       access.rtpproxy = sources.rtpproxy = [this] { return figures_of(rtpp_, rtpproxy_notifier_, manager_); };
     sources.connections = [this] { return figures_of(connections_, access_); };
     sources.telemetry = [this] { return telemetry_.figures(); };
+    access.events = [this] { return happenings_.figures(); };
     access.facts = [this] { return facts(); };
     access.drain = [this](bool on) { on ? drain() : manager_.set_draining(false); };
     access.parameters = &parameters_;
     sources.exposure = exposure_of(config_, !http_token_.empty());
     cli_.set_daemon(std::move(access));
+    happenings_.begin_reports(
+        [this](const nlohmann::json& request) { return cli_.execute(request, "mqtt"); });
     metrics_.set_sources(std::move(sources));
     metrics_.set_names(config_.telemetry.names);
     telemetry_.follow(manager_, ng_);
@@ -618,6 +627,8 @@ class Daemon {
   CallNews news_{{notifier_, rtpproxy_notifier_, metrics_, memory_}, config_.cdr, system_clocks};
   // Must outlive the manager, which tells it of calls to the end.
   Telemetry telemetry_{config_.telemetry};
+  // Must outlive the manager, which tells it of calls.
+  EventOutputs happenings_{config_, base_.get()};
   // Must outlive the workers, which give it what is to be converted.
   std::shared_ptr<FaxBoard> faxes_ = std::make_shared<FaxBoard>();
   MediaThreads media_;

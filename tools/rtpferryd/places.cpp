@@ -89,6 +89,15 @@ std::vector<Place> places_of(const Config& config,
   add("codec-plugins", config.codec_plugins, Use::kPrompts);
   if (config.telemetry.homer.transport == HomerTransport::kTls)
     add("homer-ca", config.telemetry.homer.ca_file, Use::kReadOften);
+  const events::MqttSettings& mqtt = config.events.mqtt;
+  if (!mqtt.host.empty()) {
+    add("mqtt-cafile", mqtt.ca_file, Use::kReadOften);
+    add("mqtt-capath", mqtt.ca_path, Use::kPrompts);
+    add("mqtt-certfile", mqtt.certificate, Use::kReadOften);
+    add("mqtt-keyfile", mqtt.key, Use::kReadOften);
+  }
+  const bool has_webhook = !config.events.webhook.urls.empty();
+  if (has_webhook) add("state-dir", config.recorder.state_directory, Use::kState);
   if (config.recorder.directory.empty()) return places;
   add("recording-dir", config.recorder.directory, Use::kRecordings);
   add("recording-spool", config.recorder.spool, Use::kRecordings);
@@ -98,7 +107,7 @@ std::vector<Place> places_of(const Config& config,
   // Work that an earlier configuration left there is logged and set aside.
   std::error_code error;
   const fs::path state = config.recorder.state_directory;
-  if (config.recorder.has_work() || fs::exists(state / "after-call", error))
+  if (!has_webhook && (config.recorder.has_work() || fs::exists(state / "after-call", error)))
     add("state-dir", state, Use::kState);
   add("recording-encryption-key", config.recorder.encryption_key, Use::kReadOften);
   add("recording-signing-key", config.recorder.signing_key, Use::kReadOften);

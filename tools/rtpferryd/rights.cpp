@@ -126,7 +126,7 @@ void note(Needs& needs, Use use) {
 std::string_view what_goes_on_without(const Place& place) {
   if (place.option == "config-file") return "SIGHUP will not read it";
   if (place.use == Use::kPidFile) return "it will not be removed at the end";
-  if (place.use == Use::kState) return "work after calls will not survive a restart";
+  if (place.use == Use::kState) return "events and work after calls will not survive a restart";
   if (place.use == Use::kConnected) return "nobody will be told of sessions that time out";
   return {};
 }

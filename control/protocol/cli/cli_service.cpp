@@ -405,6 +405,7 @@ json CliService::stats(const json&) {
   // Memory in use, without what the allocator keeps, so that it can be compared before and after calls.
   j["memory"] = {{"heap_in_use", mallinfo2().uordblks + mallinfo2().hblkhd}};
   if (daemon_.recorder) j["recorder"] = daemon_.recorder();
+  if (daemon_.events) j["events"] = daemon_.events();
   if (daemon_.rtpproxy) j["rtpproxy"] = daemon_.rtpproxy();
   j["draining"] = manager_.is_draining();
   j["broken_invariants"] = g_broken_invariants.load();

@@ -17,8 +17,9 @@ namespace ferry::cli {
 struct DaemonAccess {
   /// Describes the engines that move media, and why they were chosen.
   std::function<nlohmann::json()> engines;
-  /// Figures that `stats` shows about recordings, and about the rtpproxy protocol.
+  /// Figures that `stats` shows about recordings, events, and the rtpproxy protocol.
   std::function<nlohmann::json()> recorder;
+  std::function<nlohmann::json()> events;
   std::function<nlohmann::json()> rtpproxy;
   /// Facts that `rtpferryctl doctor` examines: listeners, limits, files, port ranges.
   std::function<nlohmann::json()> facts;

@@ -146,7 +146,8 @@ void Connection::on_readable() {
 void Connection::on_written() {
   if (has_ended_) return;
   if (is_finishing_) return end_when_taken();
-  if (!is_paused_) return;
+  session_->on_taken();
+  if (has_ended_ || !is_paused_) return;
   is_paused_ = false;
   life_.on_resume(owner_.now());
   if (!peer_is_done_) bufferevent_enable(stream_, EV_READ);

@@ -40,6 +40,8 @@ class Session {
   /// Takes at most one request off the front of `input` and writes its reply with `Connection::write`. Leaves
   /// what is not complete.
   virtual Progress serve(evbuffer* input) = 0;
+  /// Called if most of what was written has left, so that more may be written.
+  virtual void on_taken() {}
   /// Called if the peer closed its direction. `input` has what `serve` left; a reply can still be written.
   virtual void on_end_of_input(evbuffer* /*input*/) {}
 };

@@ -1,12 +1,13 @@
 // Serves HTTP requests and WebSockets.
 //
-// The session of a client is a RequestReader until a request asks for WebSocket, and a WebSocket from then
-// on. Each request passes `refusal` first, whatever its path and method: the number of Host lines, the token
-// (CTL-8), the name that it calls this host by, and the page that sends it (CTL-13). Only then does `answer`
-// choose between POST for the handler, WebSocket, and pages.
+// The session of a client is a RequestReader until a request asks for a WebSocket or a live page, and that
+// from then on. Each request passes `refusal` first, whatever its path and method: the number of Host lines,
+// the token (CTL-8), the name that it calls this host by, and the page that sends it (CTL-13). Only then does
+// `answer` choose between POST for the handler, WebSocket, live pages, and pages.
 #include "control/protocol/http/http_server.hpp"
 
 #include "control/log/log.hpp"
+#include "control/protocol/http/live_outputs.hpp"
 #include "control/protocol/http/web_socket.hpp"
 #include "control/protocol/stream_listener.hpp"
 #include "control/sdp/sdp.hpp"
@@ -36,9 +37,7 @@ std::string date_of(WallTime now) {
 /// The subprotocol of a request for WebSocket that is among `known`; nothing if there is none.
 std::optional<std::string_view> wanted_protocol(const Request& request,
                                                 std::span<const std::string_view> known) {
-  if (request.method != "GET" || !has_word(request.header("Upgrade"), "websocket") ||
-      request.header("Sec-WebSocket-Key").empty() || request.header("Sec-WebSocket-Version") != "13")
-    return std::nullopt;
+  if (!asks_for_web_socket(request)) return std::nullopt;
   const std::string_view offered = request.header("Sec-WebSocket-Protocol");
   const auto found =
       std::ranges::find_if(known, [&](std::string_view each) { return has_word(offered, each); });
@@ -80,13 +79,14 @@ std::string text_of(const Reply& reply, bool with_body, bool stays_open, WallTim
 
 }  // namespace
 
-/// The session of one client: HTTP first, a WebSocket after an upgrade.
+/// The session of one client: HTTP first, then perhaps a WebSocket or a live page.
 class HttpServer::Client final : public Session {
  public:
   Client(HttpServer& server, Connection& connection) : server_(server), connection_(connection) {}
 
   Progress serve(evbuffer* input) override {
     if (web_socket_) return web_socket_->serve(input);
+    if (live_) return live_->serve(input);
     const std::size_t available = evbuffer_get_length(input);
     if (available == 0) return Progress::kNothing;
     const std::string_view text(reinterpret_cast<const char*>(evbuffer_pullup(input, -1)), available);
@@ -108,17 +108,42 @@ class HttpServer::Client final : public Session {
     evbuffer_drain(input, taken);
     return answer(**request);
   }
+  void on_taken() override {
+    if (feed_) feed_->go_on();
+  }
 
  private:
   Progress answer(const Request& request) {
-    const auto reply = server_.answer(request, connection_.source());
-    if (!reply) {
-      upgrade(request);
-      return Progress::kServed;
-    }
+    const auto answered = server_.answer(request, connection_.source());
+    if (const auto* said = std::get_if<Reply>(&answered)) return send(*said, request);
+    if (std::get<Becomes>(answered) == Becomes::kLivePage) return begin_live_page(request);
+    const std::string_view protocol = *server_.subprotocol_of(request);
+    connection_.write(upgrade_reply(request, fmt::format("Sec-WebSocket-Protocol: {}\r\n", protocol)));
+    web_socket_ = std::make_unique<WebSocket>(connection_, [this, protocol](std::string_view message) {
+      return server_.handler_.on_message(protocol, message, connection_.source());
+    });
+    return Progress::kServed;
+  }
+
+  Progress send(const Reply& reply, const Request& request) {
     const bool stays_open = request.stays_open();
-    connection_.write(text_of(*reply, request.method != "HEAD", stays_open, server_.clock_()));
+    connection_.write(text_of(reply, request.method != "HEAD", stays_open, server_.clock_()));
     return stays_open ? Progress::kServed : Progress::kFinish;
+  }
+
+  /// Nothing is sent before the page has taken the request, because it may refuse it.
+  Progress begin_live_page(const Request& request) {
+    auto live = make_live_connection(connection_, request);
+    auto opened = server_.live_pages_->open(request.target, last_event_id(request), *live);
+    if (const auto* refused = std::get_if<Reply>(&opened)) {
+      connection_.write(text_of(*refused, true, false, server_.clock_()));
+      return Progress::kFinish;
+    }
+    live_ = std::move(live);
+    live_->begin(request, date_of(server_.clock_()));
+    feed_ = std::move(std::get<std::unique_ptr<LiveFeed>>(opened));
+    feed_->go_on();
+    return Progress::kServed;
   }
 
   void refuse(RequestError error) {
@@ -127,21 +152,13 @@ class HttpServer::Client final : public Session {
     connection_.write(text_of(reply, true, false, server_.clock_()));
   }
 
-  void upgrade(const Request& request) {
-    const std::string_view protocol = *server_.subprotocol_of(request);
-    connection_.write(
-        fmt::format("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                    "Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
-                    accept_value(request.header("Sec-WebSocket-Key")), protocol));
-    web_socket_ = std::make_unique<WebSocket>(connection_, [this, protocol](std::string_view message) {
-      return server_.handler_.on_message(protocol, message, connection_.source());
-    });
-  }
-
   HttpServer& server_;
   Connection& connection_;
   RequestReader reader_;
   std::unique_ptr<WebSocket> web_socket_;
+  /// Both are null before a live page begins. The feed goes first, because it writes to the connection.
+  std::unique_ptr<LiveConnection> live_;
+  std::unique_ptr<LiveFeed> feed_;
 };
 
 HttpServer::HttpServer(Connections& connections, const Endpoint& local, const TlsContext* tls,
@@ -191,10 +208,10 @@ std::optional<Reply> HttpServer::refusal(const Request& request) const {
   return std::nullopt;
 }
 
-std::optional<Reply> HttpServer::answer(const Request& request, const IpAddress& source) {
+std::variant<Reply, HttpServer::Becomes> HttpServer::answer(const Request& request, const IpAddress& source) {
   if (auto refused = refusal(request)) {
     if (refused->status == 401) listener_.note_without_token(source);
-    return refused;
+    return std::move(*refused);
   }
   const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
   if (request.method == "OPTIONS") return Reply{};
@@ -205,17 +222,24 @@ std::optional<Reply> HttpServer::answer(const Request& request, const IpAddress&
   if (request.method != "GET" && request.method != "HEAD")
     return Reply{405, "Method Not Allowed", "text/plain", "no such method\n",
                  "Allow: GET, HEAD, POST, OPTIONS\r\n"};
-  if (subprotocol_of(request)) return std::nullopt;
+  if (subprotocol_of(request)) return Becomes::kSubprotocol;
+  if (request.method == "GET" && live_pages_ != nullptr && live_pages_->has(path) && may_read(source))
+    return Becomes::kLivePage;
   return get(request, source);
+}
+
+bool HttpServer::may_read(const IpAddress& source) const {
+  return !options_.token.empty() || asks_for_certificate_ || source.is_loopback();
 }
 
 Reply HttpServer::get(const Request& request, const IpAddress& source) const {
   const std::string_view target = request.target;
-  if (target.substr(0, target.find('?')) == "/ping") return plain(200, "OK", "pong\n");
-  // Clients of other hosts read about calls only with a secret (CTL-8).
-  const bool may_read = !options_.token.empty() || asks_for_certificate_ || source.is_loopback();
-  if (!may_read) return not_found();
-  if (auto page = handler_.on_get(target.substr(0, target.find('?')))) return std::move(*page);
+  const std::string_view path = target.substr(0, target.find('?'));
+  if (path == "/ping") return plain(200, "OK", "pong\n");
+  if (!may_read(source)) return not_found();
+  // A HEAD: the page itself has no end.
+  if (live_pages_ != nullptr && live_pages_->has(path)) return {200, "OK", "text/event-stream", {}, {}};
+  if (auto page = handler_.on_get(path)) return std::move(*page);
   auto page = pages_ ? pages_(target) : std::nullopt;
   return page ? std::move(*page) : not_found();
 }

@@ -5,6 +5,7 @@
 #include "control/protocol/connections/connections.hpp"
 #include "control/protocol/http/command_handler.hpp"
 #include "control/protocol/http/host_guard.hpp"
+#include "control/protocol/http/live_page.hpp"
 #include "control/protocol/http/request_reader.hpp"
 
 #include <chrono>
@@ -13,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace ferry::http {
@@ -45,6 +47,9 @@ class HttpServer {
   /// Sets the pages. They are shown to loopback, and to other clients only if a token or a client certificate
   /// is asked for (CTL-8). Without this call there are none.
   void set_pages(PageSource pages) { pages_ = std::move(pages); }
+  /// Sets the live pages, which go to the same clients. They outlive the server. Without this call there are
+  /// none.
+  void set_live_pages(LivePages& pages) { live_pages_ = &pages; }
   /// Takes a new token, and the names of a new certificate. `tls` may be null, as at the construction.
   void renew(std::string token, const TlsContext* tls);
   /// The port that was bound, for tests that bind port 0.
@@ -52,8 +57,12 @@ class HttpServer {
 
  private:
   class Client;
-  /// Returns the reply to a request; nothing if the connection is to become a WebSocket.
-  std::optional<Reply> answer(const Request& request, const IpAddress& source);
+  /// What a connection becomes after a request: a WebSocket with a subprotocol, or a live page.
+  enum class Becomes : std::uint8_t { kSubprotocol, kLivePage };
+  /// Returns the reply to a request, or what the connection becomes instead.
+  std::variant<Reply, Becomes> answer(const Request& request, const IpAddress& source);
+  /// True if the client may read about calls: those of other hosts only with a secret (CTL-8).
+  [[nodiscard]] bool may_read(const IpAddress& source) const;
   /// The subprotocol that a request for WebSocket gets; nothing if it is no such request, or names none that
   /// the handler speaks.
   [[nodiscard]] std::optional<std::string_view> subprotocol_of(const Request& request) const;
@@ -72,6 +81,8 @@ class HttpServer {
   bool asks_for_certificate_;
   HostGuard hosts_;
   PageSource pages_;
+  /// Null if there are none.
+  LivePages* live_pages_ = nullptr;
   /// Declared last: destroying it ends the clients, which use the members above.
   Listener listener_;
 };

@@ -4,6 +4,7 @@
 #include <array>
 #include <new>
 
+#include <fmt/format.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <wslay/wslay.h>
@@ -32,6 +33,18 @@ std::string accept_value(std::string_view key) {
   std::array<unsigned char, 32> encoded{};
   const int size = EVP_EncodeBlock(encoded.data(), digest.data(), SHA_DIGEST_LENGTH);
   return {reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(size)};
+}
+
+bool asks_for_web_socket(const Request& request) {
+  return request.method == "GET" && has_word(request.header("Upgrade"), "websocket") &&
+         !request.header("Sec-WebSocket-Key").empty() && request.header("Sec-WebSocket-Version") == "13";
+}
+
+std::string upgrade_reply(const Request& request, std::string_view more) {
+  return fmt::format(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: {}\r\n{}\r\n",
+      accept_value(request.header("Sec-WebSocket-Key")), more);
 }
 
 WebSocket::WebSocket(Connection& connection, OnMessage on_message)
@@ -67,10 +80,22 @@ WebSocket::WebSocket(Connection& connection, OnMessage on_message)
 WebSocket::~WebSocket() { wslay_event_context_free(context_); }
 
 void WebSocket::answer(std::string_view message, std::uint8_t opcode) {
-  const auto reply = on_message_(message);
-  if (!reply) return;
-  const wslay_event_msg out{opcode, reinterpret_cast<const std::uint8_t*>(reply->data()), reply->size()};
+  if (const auto reply = on_message_(message)) queue(*reply, opcode);
+}
+
+void WebSocket::queue(std::string_view message, std::uint8_t opcode) {
+  const wslay_event_msg out{opcode, reinterpret_cast<const std::uint8_t*>(message.data()), message.size()};
   wslay_event_queue_msg(context_, &out);
+}
+
+void WebSocket::push(std::string_view text) {
+  queue(text, WSLAY_TEXT_FRAME);
+  wslay_event_send(context_);
+}
+
+void WebSocket::ping() {
+  queue({}, WSLAY_PING);
+  wslay_event_send(context_);
 }
 
 Progress WebSocket::serve(evbuffer* input) {

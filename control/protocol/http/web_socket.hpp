@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/protocol/connections/connection.hpp"
+#include "control/protocol/http/request_reader.hpp"
 
 #include <functional>
 #include <optional>
@@ -25,6 +26,11 @@ std::optional<FrameShape> shape_of_frame(std::string_view octets);
 /// The value of Sec-WebSocket-Accept for the client's `key` (RFC 6455 §4.2.2).
 std::string accept_value(std::string_view key);
 
+/// True if the request asks for a WebSocket (RFC 6455 §4.2.1).
+[[nodiscard]] bool asks_for_web_socket(const Request& request);
+/// The reply that agrees to a WebSocket. `more` has further header lines, each with its CR LF.
+[[nodiscard]] std::string upgrade_reply(const Request& request, std::string_view more);
+
 /// Session that answers the messages of one subprotocol. It takes one frame at a time, once it is complete.
 /// So a frame that comes slowly is late like any other request, and none is taken while replies are unread.
 /// Control thread only.
@@ -41,10 +47,15 @@ class WebSocket final : public Session {
   WebSocket& operator=(const WebSocket&) = delete;
 
   Progress serve(evbuffer* input) override;
+  /// Sends a text message that nobody asked for.
+  void push(std::string_view text);
+  /// Sends a ping without octets.
+  void ping();
 
  private:
   /// Answers a message with one of the same kind (`opcode`: text or binary).
   void answer(std::string_view message, std::uint8_t opcode);
+  void queue(std::string_view message, std::uint8_t opcode);
 
   Connection& connection_;
   OnMessage on_message_;

@@ -2,60 +2,13 @@
 #include "control/command/recordings.hpp"
 
 #include "control/call/session_config.hpp"
+#include "tests/support/noting_recorder.hpp"
 #include "tests/support/small_relay.hpp"
 
 #include <map>
 
 namespace ferry::test::recordings_test {
 namespace {
-
-/// What one recording was told.
-struct Told {
-  RecordingOrder order;
-  RecordedCall call;
-  std::vector<std::string> bodies;
-  std::string ended;
-  bool is_paused = false;
-  bool is_discarded = false;
-  bool is_finished = false;
-};
-
-class NotedRecording final : public CallRecording {
- public:
-  explicit NotedRecording(Told& told) : told_(told) {}
-  PacketTap& tap() override { return tap_; }
-  void describe(RecordedCall call) override { told_.call = std::move(call); }
-  void note_sdp(unsigned number, std::string_view kind, std::string_view) override {
-    told_.bodies.push_back(fmt::format("{} {}", number, kind));
-  }
-  void pause(bool on, std::string_view) override { told_.is_paused = on; }
-  [[nodiscard]] bool is_paused() const override { return told_.is_paused; }
-  void discard() override { told_.is_discarded = true; }
-  void end(std::string_view reason) override { told_.ended = reason; }
-  void finish() override { told_.is_finished = true; }
-  [[nodiscard]] std::vector<std::string> packet_files() const override { return {"/rec/c.pcap"}; }
-  [[nodiscard]] std::string status() const override { return "{}"; }
-
- private:
-  struct Tap final : PacketTap {
-    void on_packet(const TapPacket&) noexcept override {}
-    void on_lost(TransportId, std::uint32_t) noexcept override {}
-  };
-  Told& told_;
-  Tap tap_;
-};
-
-class NotingRecorder final : public CallRecorder {
- public:
-  std::unique_ptr<CallRecording> start(const RecordingOrder& order) override {
-    Told& told = told_.emplace_back();
-    told.order = order;
-    return std::make_unique<NotedRecording>(told);
-  }
-  [[nodiscard]] bool records_all() const override { return records_all_; }
-  std::list<Told> told_;
-  bool records_all_ = false;
-};
 
 /// A relay with a recorder, and a call of A and B on it.
 struct Recorded {
@@ -72,7 +25,7 @@ struct Recorded {
     return is_done;
   }
   bool start() { return run(&Recordings::start, SmallRelay::request("call", "A")); }
-  Told& told() { return recorder.told_.back(); }
+  RecordingTold& told() { return recorder.told_.back(); }
   [[nodiscard]] std::size_t recordings() const { return recorder.told_.size(); }
 
   NotingRecorder recorder;
@@ -83,7 +36,7 @@ struct Recorded {
 TEST(Recordings, AreOfAllPartiesWithTheirStreamsAndCodecs) {
   Recorded story;
   ASSERT_TRUE(story.start());
-  const Told& told = story.told();
+  const RecordingTold& told = story.told();
   EXPECT_EQ(told.order.call_id, "call");
   ASSERT_EQ(told.call.parties.size(), 2u);
   EXPECT_EQ(told.call.parties[0].tag, "A");

@@ -19,8 +19,8 @@ struct Noting final : CallObserver {
   void on_dtmf(Call&, Leg& leg, const DtmfEvent& event) override {
     told.push_back(leg.tag + " pressed " + std::to_string(event.event));
   }
-  void on_event(const Call& call, const Leg& leg, TransportEvent) override {
-    told.push_back(leg.tag + " of " + call.id);
+  void on_event(const MediaTransport& transport, TransportEvent) override {
+    told.push_back(transport.leg->tag + " of " + transport.call().id);
   }
   void on_prompt_ended() override { told.emplace_back("a prompt ended"); }
   std::vector<std::string> told;

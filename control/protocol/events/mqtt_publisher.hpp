@@ -1,0 +1,81 @@
+// Publishes events and reports to an MQTT broker.
+#pragma once
+
+#include "control/events/event_stream.hpp"
+#include "control/events/settings.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <thread>
+
+struct mosquitto;
+
+namespace ferry::events {
+
+/// What became of messages. Any thread may read.
+struct MqttCounts {
+  /// Messages that the broker has taken; with quality of service 0, that were sent.
+  std::atomic<std::uint64_t> published{0};
+  /// Messages that were given up, because too many waited for the broker.
+  std::uint64_t dropped = 0;
+};
+
+/// A client of one broker. libmosquitto has a thread of its own for it, which connects, and connects again
+/// with growing pauses up to a minute. Messages that the broker did not acknowledge are sent again. Control
+/// thread only, except for the counts.
+class MqttPublisher final : public EventSubscriber {
+ public:
+  /// The most messages that wait for the broker, and the most that libmosquitto has at a time.
+  static constexpr std::size_t kMostWaiting = 10'000;
+  static constexpr int kMostUnderWay = 500;
+
+  /// Begins to connect. Throws std::runtime_error with a sentence if the settings cannot work, such as a
+  /// certificate that cannot be read.
+  explicit MqttPublisher(MqttSettings settings);
+  /// Gives messages a second to leave.
+  ~MqttPublisher() override;
+  MqttPublisher(const MqttPublisher&) = delete;
+  MqttPublisher& operator=(const MqttPublisher&) = delete;
+
+  /// Publishes the event at `TOPIC/events/TYPE`.
+  void on_event(const Event& event) override;
+  /// True if new reports would be of use: the broker is there, and has got the last ones.
+  [[nodiscard]] bool wants_reports() const { return is_connected_ && reports_waiting_ == 0; }
+  /// Publishes a report, a JSON document, at `TOPIC`.
+  void report(std::string document);
+  /// Hands on messages that wait. To be called every 100 ms or so.
+  void go_on();
+  [[nodiscard]] bool is_connected() const { return is_connected_.load(); }
+  [[nodiscard]] const MqttCounts& counts() const { return counts_; }
+  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
+
+ private:
+  struct Message {
+    std::string topic;
+    std::string payload;
+    bool is_report = false;
+  };
+  void configure();
+  void add(Message message);
+  // On the thread of libmosquitto.
+  void on_connect(int code);
+  void on_disconnect(int code);
+
+  MqttSettings settings_;
+  mosquitto* client_ = nullptr;
+  std::deque<Message> waiting_;
+  std::size_t reports_waiting_ = 0;
+  MqttCounts counts_;
+  std::uint64_t drops_untold_ = 0;
+  Instant tell_drops_{};
+  std::atomic<bool> is_connected_{false};
+  std::atomic<int> under_way_{0};
+  /// Set by the thread of libmosquitto alone: the last attempt failed, and that was logged.
+  bool is_failing_ = false;
+  /// Connects for the first time.
+  std::thread begin_;
+};
+
+}  // namespace ferry::events

@@ -1,0 +1,95 @@
+// Posts events to a server until it takes them.
+#pragma once
+
+#include "control/events/delivery_queue.hpp"
+#include "control/events/event_filter.hpp"
+#include "control/events/event_stream.hpp"
+#include "control/protocol/events/outbox.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace ferry::events {
+
+class JournalFile;
+
+/// One receiver of events by HTTP.
+struct WebhookConfig {
+  std::string url;
+  /// Signs the bodies; empty = they are not signed.
+  std::string secret;
+  EventFilter filter;
+  /// The most events that wait; the oldest goes if there are more.
+  std::size_t limit = 100'000;
+  /// Folder in which waiting events survive a restart; empty = they are kept in memory alone.
+  std::string state_directory;
+};
+
+/// What became of events. Any thread may read.
+struct WebhookCounts {
+  std::atomic<std::uint64_t> delivered{0};
+  /// Attempts that failed. Each is made again.
+  std::atomic<std::uint64_t> failed{0};
+  /// Events that were given up, because too many waited.
+  std::atomic<std::uint64_t> dropped{0};
+  std::atomic<std::uint64_t> waiting{0};
+};
+
+/// Delivers each event at least once, and those of one call in their order. It has a thread of its own, on
+/// which libcurl makes the requests. Certificates are checked, redirects are not followed, and no request
+/// takes longer than 30 s. Control thread only, except for the counts.
+class Webhook final : public EventSubscriber {
+ public:
+  /// Begins to deliver, also what an earlier process left.
+  explicit Webhook(WebhookConfig config);
+  /// Takes what is in the outbox, gives it two seconds to arrive if the receiver answers, and keeps the rest in
+  /// the file.
+  ~Webhook() override;
+  Webhook(const Webhook&) = delete;
+  Webhook& operator=(const Webhook&) = delete;
+
+  void on_event(const Event& event) override;
+  [[nodiscard]] const WebhookCounts& counts() const { return counts_; }
+  /// The URL for people: without a user and a query, which may be secret.
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+ private:
+  class Requests;
+  /// The life of the thread.
+  void run();
+  /// Moves what control has published to the queue and into the file.
+  void take_in();
+  void note_failure(const Event& event, const std::string& why, bool is_refused);
+  void write_journal();
+
+  WebhookConfig config_;
+  std::string name_;
+  WebhookCounts counts_;
+  /// Makes the requests; also wakes the thread.
+  std::unique_ptr<Requests> requests_;
+  Outbox<Event> outbox_;
+  // Of the thread alone, from here on.
+  DeliveryQueue queue_;
+  /// Null if waiting events are kept in memory alone.
+  std::unique_ptr<JournalFile> journal_;
+  /// The file is not written before; a full disk is not asked all the time.
+  Instant write_again_{};
+  bool is_failing_ = false;
+  /// Drops that were not logged so far, and when they are.
+  std::uint64_t drops_untold_ = 0;
+  Instant tell_drops_{};
+  std::atomic<bool> stops_{false};
+  /// Declared last: it uses all of the above.
+  std::thread thread_;
+};
+
+/// The value of X-Rtpferry-Signature: `sha256=` and the HMAC-SHA256 of the body in hexadecimal (RFC 2104).
+[[nodiscard]] std::string signature_of(std::string_view body, std::string_view secret);
+/// A URL without user, password, query and fragment.
+[[nodiscard]] std::string shown_url(std::string_view url);
+
+}  // namespace ferry::events

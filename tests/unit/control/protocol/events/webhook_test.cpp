@@ -1,0 +1,152 @@
+// A webhook and servers that take events, refuse them, or are not there.
+#include "control/protocol/events/webhook.hpp"
+
+#include "tests/support/http_server.hpp"
+#include "tests/support/recordings.hpp"
+
+#include <chrono>
+#include <functional>
+#include <set>
+#include <thread>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace ferry::events {
+namespace {
+
+using namespace std::chrono_literals;
+
+bool until(const std::function<bool()>& is_so) {
+  const auto end = std::chrono::steady_clock::now() + 20s;
+  while (!is_so() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
+  return is_so();
+}
+
+class WebhookTest : public ::testing::Test {
+ protected:
+  WebhookConfig config(const std::string& url) {
+    WebhookConfig made;
+    made.url = url;
+    made.state_directory = folder_.path();
+    return made;
+  }
+  void publish(Webhook& to, const std::string& call, EventType type = EventType::kDtmf) {
+    stream_.subscribe(to);
+    stream_.publish(type, call, nlohmann::json::object(), WallTime{});
+    stream_.unsubscribe(to);
+  }
+  /// The numbers of the events that came to a server, in their order.
+  static std::vector<std::uint64_t> numbers(test::HttpServer& server) {
+    std::vector<std::uint64_t> all;
+    for (const auto& each : server.requests()) all.push_back(nlohmann::json::parse(each.body)["id"]);
+    return all;
+  }
+  test::TemporaryFolder folder_;
+  EventStream stream_{1};
+};
+using Numbers = std::vector<std::uint64_t>;
+
+TEST_F(WebhookTest, AnEventIsPostedWithItsTypeAndASignature) {
+  test::HttpServer server([](std::size_t) { return 200; });
+  auto settings = config(server.url() + "/hook?key=1");
+  settings.secret = "key";
+  Webhook webhook(settings);
+  publish(webhook, "c");
+  server.wait_for(1);
+  const auto request = server.requests()[0];
+  EXPECT_TRUE(request.head.starts_with("POST /hook?key=1 HTTP/1.1"));
+  EXPECT_EQ(request.body, stream_.at(1).text);
+  for (const std::string& line : {std::string("Content-Type: application/json"), std::string("X-Rtpferry-Event: dtmf"),
+                                  std::string("X-Rtpferry-Id: 1"),
+                                  "X-Rtpferry-Signature: " + signature_of(request.body, "key")})
+    EXPECT_NE(request.head.find(line + "\r\n"), std::string::npos) << line << "\n" << request.head;
+  EXPECT_TRUE(until([&] { return webhook.counts().delivered == 1 && webhook.counts().waiting == 0; }));
+}
+
+TEST_F(WebhookTest, TheSignatureIsThatOfRfc4231) {
+  // Test case 2 (RFC 4231 section 4.3).
+  EXPECT_EQ(signature_of("what do ya want for nothing?", "Jefe"),
+            "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
+TEST_F(WebhookTest, AUrlIsShownWithoutWhatMayBeSecret) {
+  EXPECT_EQ(shown_url("https://user:pass@host.example:8443/a/b?key=1#x"), "https://host.example:8443/a/b");
+  EXPECT_EQ(shown_url("http://host/a@b"), "http://host/a@b");
+  EXPECT_EQ(shown_url("http://host"), "http://host");
+}
+
+TEST_F(WebhookTest, OnlyTheTypesThatAreWantedAreSent) {
+  test::HttpServer server([](std::size_t) { return 200; });
+  auto settings = config(server.url());
+  settings.filter.types.set(static_cast<std::size_t>(EventType::kCallEnd));
+  Webhook webhook(settings);
+  publish(webhook, "c", EventType::kCallStart);
+  publish(webhook, "c", EventType::kCallEnd);
+  server.wait_for(1);
+  EXPECT_EQ(numbers(server), Numbers{2});
+}
+
+TEST_F(WebhookTest, AnEventIsTriedUntilTheServerTakesItAndItsCallWaits) {
+  test::HttpServer server([](std::size_t n) { return n == 0 ? 500 : n == 1 ? 302 : 204; });
+  Webhook webhook(config(server.url()));
+  publish(webhook, "c");
+  publish(webhook, "c");
+  server.wait_for(4);
+  EXPECT_EQ(numbers(server), (Numbers{1, 1, 1, 2}));
+  EXPECT_TRUE(until([&] { return webhook.counts().delivered == 2; }));
+  EXPECT_EQ(webhook.counts().failed, 2u);
+}
+
+TEST_F(WebhookTest, WhatNobodyTookIsDeliveredAfterARestart) {
+  {
+    Webhook webhook(config("http://127.0.0.1:1/"));
+    for (int n = 0; n < 50; ++n) publish(webhook, std::to_string(n % 3));
+    EXPECT_TRUE(until([&] { return webhook.counts().failed > 0; }));
+  }
+  std::multiset<std::uint64_t> taken;
+  {
+    // The journal belongs to the URL, so this one gives up what the other had.
+    test::HttpServer server([](std::size_t) { return 200; });
+    std::filesystem::path journal;
+    for (const auto& each : std::filesystem::directory_iterator(folder_.path("events"))) journal = each.path();
+    {
+      Webhook learns_its_name(config(server.url()));
+    }
+    for (const auto& each : std::filesystem::directory_iterator(folder_.path("events"))) {
+      if (each.path() == journal) continue;
+      std::filesystem::rename(journal, each.path());
+      break;
+    }
+    Webhook webhook(config(server.url()));
+    server.wait_for(50);
+    for (const std::uint64_t number : numbers(server)) taken.insert(number);
+    EXPECT_TRUE(until([&] { return webhook.counts().waiting == 0; }));
+  }
+  EXPECT_EQ(taken.size(), 50u);
+  EXPECT_EQ(*taken.begin(), 1u);
+  EXPECT_EQ(*taken.rbegin(), 50u);
+}
+
+TEST_F(WebhookTest, TheEndIsNotHeldUpByAServerThatDoesNotAnswer) {
+  test::HttpServer server([](std::size_t) { return 0; });
+  const auto start = std::chrono::steady_clock::now();
+  {
+    Webhook webhook(config(server.url()));
+    publish(webhook, "c");
+    server.wait_for(1);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 10s);
+}
+
+TEST_F(WebhookTest, MoreThanTheLimitNeverWaits) {
+  auto settings = config("http://127.0.0.1:1/");
+  settings.limit = 100;
+  settings.state_directory.clear();
+  Webhook webhook(settings);
+  for (int n = 0; n < 150; ++n) publish(webhook, "c");
+  EXPECT_TRUE(until([&] { return webhook.counts().dropped == 50 && webhook.counts().waiting == 100; }));
+}
+
+}  // namespace
+}  // namespace ferry::events
