@@ -20,6 +20,10 @@ namespace ferry::http {
 /// Returns the page for GET and HEAD by the request's path and query; nothing if there is no such page.
 using PageSource = std::function<std::optional<Reply>(std::string_view target)>;
 
+/// Returns a file that says nothing of calls, such as the script of the web page; nothing if there is no such
+/// file.
+using FrontSource = std::function<std::optional<Reply>(std::string_view path)>;
+
 /// Settings of a listener, from the configuration.
 struct HttpOptions {
   /// Time without a request after which a connection is closed; zero = never.
@@ -45,6 +49,9 @@ class HttpServer {
   /// Sets the pages. They are shown to loopback, and to other clients only if a token or a client certificate
   /// is asked for (CTL-8). Without this call there are none.
   void set_pages(PageSource pages) { pages_ = std::move(pages); }
+  /// Sets the files that a client gets without the token, if one is asked for: a browser has none before it has
+  /// loaded the page that asks for it (CTL-8). Without this call there are none.
+  void set_front(FrontSource front) { front_ = std::move(front); }
   /// Takes a new token, and the names of a new certificate. `tls` may be null, as at the construction.
   void renew(std::string token, const TlsContext* tls);
   /// The port that was bound, for tests that bind port 0.
@@ -72,6 +79,7 @@ class HttpServer {
   bool asks_for_certificate_;
   HostGuard hosts_;
   PageSource pages_;
+  FrontSource front_;
   /// Declared last: destroying it ends the clients, which use the members above.
   Listener listener_;
 };

@@ -1,0 +1,81 @@
+// The sentence at the top, and the totals of the whole relay.
+import { by, fill, say } from './dom.ts';
+import type { Statistics } from './api.ts';
+import { type Board, type Calls, short, spaced, standingOf } from './model.ts';
+
+const POINTS = 120;
+
+/** What is wrong, in one sentence. */
+export function headline(calls: Calls, match: string): { text: string; mood: 'silent' | 'broken' | 'fine' | 'empty' } {
+  const rows = [...calls.rows.values()];
+  const count = (standing: string) => rows.filter(row => standingOf(row) === standing).length;
+  const silent = count('silent');
+  const broken = count('broken') + count('fault');
+  const all = match ? calls.found : calls.total;
+  const of = `${all} ${match ? 'matching ' : ''}${all === 1 ? 'call' : 'calls'}`;
+  if (all === 0) return { text: match ? 'No call matches.' : 'No calls right now.', mood: 'empty' };
+  if (silent > 0 && broken > 0) return { text: `In ${silent} of ${of} somebody hears nothing, in ${broken} badly.`, mood: 'silent' };
+  if (silent > 0) return { text: `In ${silent} of ${of} somebody hears nothing.`, mood: 'silent' };
+  if (broken > 0) return { text: `In ${broken} of ${of} somebody hears badly.`, mood: 'broken' };
+  return { text: all === 1 ? 'The only call is well.' : `All ${of} are well.`, mood: 'fine' };
+}
+
+interface Reading { at: number; packets: number; kernel: number; dropped: number; rejected: number }
+
+export class FleetView {
+  private last: Reading | null = null;
+  private first: Reading | null = null;
+  private readonly trend: number[] = [];
+  private reason = '';
+
+  take(board: Board, calls: Calls, match: string): void {
+    const { text, mood } = headline(calls, match);
+    say(by('headline'), text);
+    by('summary').dataset['mood'] = mood;
+    document.title = mood === 'silent' || mood === 'broken' ? `! ${text}` : `rtpferry: ${text}`;
+    say(by('software'), `${location.host} · ${board.fleet.software}${board.fleet.draining ? ' · draining' : ''}`);
+    say(by('calls-total'), short(board.total));
+    const reading = { at: board.at_ms, packets: board.fleet.packets, kernel: board.fleet.kernel_packets, dropped: board.fleet.dropped, rejected: board.fleet.rejected_calls };
+    this.first ??= reading;
+    say(by('rejected'), short(reading.rejected));
+    const fresh = reading.rejected - this.first.rejected;
+    say(by('rejected-note'), fresh > 0 ? `${fresh} since you look` : 'since the start');
+    this.rates(reading);
+  }
+
+  /** Names the reason for which most packets are dropped. */
+  explain(statistics: Statistics): void {
+    const [worst] = Object.entries(statistics.drops ?? {}).sort((a, b) => b[1] - a[1]);
+    this.reason = worst ? `mostly ${spaced(worst[0])}` : 'none so far';
+    say(by('drops-note'), this.reason);
+    const [refusal] = Object.entries(statistics.refused_requests ?? {}).filter(([name]) => name !== 'kept' && name !== 'bytes').sort((a, b) => b[1] - a[1]);
+    if (refusal) by('rejected-note').title = `most requests were refused for: ${spaced(refusal[0])}`;
+  }
+
+  private rates(reading: Reading): void {
+    const last = this.last;
+    if (last === null || reading.packets < last.packets) { this.last = reading; return; }
+    const seconds = (reading.at - last.at) / 1000;
+    if (seconds < 0.9) return;
+    this.last = reading;
+    const packets = reading.packets - last.packets;
+    say(by('packets'), short(packets / seconds));
+    say(by('kernel'), packets > 0 ? `${Math.round((100 * (reading.kernel - last.kernel)) / packets)} %` : '–');
+    const drops = (reading.dropped - last.dropped) / seconds;
+    say(by('drops'), short(drops));
+    by('drops').closest('div')!.classList.toggle('raised', packets > 0 && drops * seconds > packets * 0.02 && drops > 1);
+    this.trend.push(packets / seconds);
+    if (this.trend.length > POINTS) this.trend.shift();
+    this.draw();
+  }
+
+  /** The packets of the last minutes as a line behind their number. */
+  private draw(): void {
+    const most = Math.max(1, ...this.trend);
+    const points = this.trend.map((value, i) => `${((i + POINTS - this.trend.length) / (POINTS - 1)) * 100},${28 - (value / most) * 26}`);
+    const line = document.createElementNS('http://www.w3.org/2000/svg', 'polyline');
+    line.setAttribute('points', points.join(' '));
+    fill(by('packets-trend'), line);
+  }
+}
+
