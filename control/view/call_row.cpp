@@ -150,6 +150,11 @@ CallFigures figures_of(const Explanation& verdicts) {
     worst.loss_percent = std::max(worst.loss_percent, figures.loss_percent);
     worst.jitter_ms = std::max(worst.jitter_ms, figures.jitter_ms);
   }
+  const bool is_anybody_deaf = std::ranges::any_of(verdicts.verdicts, [](const MediaVerdict& each) {
+    return each.direction == MediaDirection::kTo && each.severity() == Severity::kFault &&
+           each.reception() == Reception::kNothing;
+  });
+  if (is_anybody_deaf) worst = {std::nullopt, 100, worst.jitter_ms};
   return worst;
 }
 

@@ -16,14 +16,15 @@ struct Call;
 
 /// The figures of the last 10 s that a call is judged by: of the stream that is worst in each.
 struct CallFigures {
-  /// Lowest MOS (ITU-T G.107). Unset if no speech was heard.
+  /// Lowest MOS (ITU-T G.107). Unset if there was no speech to judge.
   std::optional<double> mos{};
   /// Largest share of packets that are missing, in percent, and largest mean jitter.
   double loss_percent = 0;
   double jitter_ms = 0;
 };
 
-/// The worst figures in `verdicts`. Pure.
+/// The worst figures in `verdicts`. If somebody hears nothing and nobody wants it so, all is missing, and there
+/// is no MOS. Pure.
 [[nodiscard]] CallFigures figures_of(const Explanation& verdicts);
 
 /// Makes the row of `call`. `evidence` and `verdicts` are of the same call, `health` is what the last look

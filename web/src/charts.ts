@@ -116,7 +116,7 @@ export class Charts {
       scales: { x: { time: true }, y: { range: (_, __, most) => kind.range(most ?? 0) } },
       axes: [
         { show: true, size: hasTimes ? 26 : 4, stroke: muted, grid, font, ticks: { show: false }, space: 70, values: hasTimes ? (_, ticks) => ticks.map(tick => clock(tick * 1000)) : () => [] },
-        { size: 34, stroke: muted, grid, font, ticks: { show: false }, space: 26, splits: (_, __, low, high) => [low, ...kind.limits, Math.floor(high)].filter((each, i, all) => all.indexOf(each) === i) },
+        { size: 34, stroke: muted, grid, font, ticks: { show: false }, space: 26, splits: (_, __, low, high) => [low, ...kind.limits, ...(high > kind.limits.at(-1)! * 1.5 ? [Math.floor(high)] : [])] },
       ],
       series: [{}, { stroke: line, width: 1.75, fill: style(`${kind.color}-ground`), fillTo: () => (kind.key === 'mos' ? 1 : 0), points: { show: (plot) => plot.data[0].length < 3, size: 6, fill: line }, spanGaps: false }],
       hooks: {

@@ -20,7 +20,7 @@ export const eventWord = (type: string) => WORDS[type] ?? spaced(type);
 const severityIcon = (severity: string) => icon(severity === 'fault' ? 'silent' : severity === 'note' ? 'note' : 'fine');
 
 function figures(way: Way | undefined): HTMLElement {
-  if (!way || way.loss === undefined) return h('span', { class: 'way-figures' }, way ? spaced(way.verdict) : '–');
+  if (!way || way.loss === undefined) return h('span', { class: 'way-figures' });
   return h('span', { class: 'way-figures' },
     h('span', { class: `figure ${mosGrade(way.mos)}` }, h('span', { class: 'label' }, 'MOS '), h('b', {}, mosText(way.mos))),
     h('span', { class: `figure ${lossGrade(way.loss)}` }, h('b', {}, lossText(way.loss)), h('span', { class: 'label' }, ' lost')),
@@ -38,7 +38,7 @@ function hop(way: Way | undefined, words: string): HTMLElement {
 }
 
 function lane(from: Party, said: Medium, to: Party, heard: Medium): HTMLElement {
-  const path = said.path === 'kernel' ? 'forwarded in the kernel' : said.path === 'user' ? 'forwarded in user space' : '';
+  const path = said.path === 'kernel' ? 'in the kernel' : said.path === 'user' ? 'in user space' : '';
   return h('li', { class: `lane ${heard.hears?.severity ?? 'none'}` },
     place(`${said.type} from`, from.label ?? from.name, [said.from ?? said.signalled ?? 'no address yet', said.codec && `${said.codec}${said.encrypted ? ', encrypted' : ''}`]),
     hop(said.says, said.says ? spaced(said.says.verdict) : ''),

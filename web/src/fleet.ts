@@ -57,6 +57,7 @@ export class FleetView {
 
   /** The packets of the last minutes as a line behind their number. */
   private draw(): void {
+    if (this.trend.length < 3) return;
     const most = Math.max(1, ...this.trend);
     const points = this.trend.map((value, i) => `${((i + POINTS - this.trend.length) / (POINTS - 1)) * 100},${28 - (value / most) * 26}`);
     const line = document.createElementNS('http://www.w3.org/2000/svg', 'polyline');

@@ -120,7 +120,9 @@ export class CallList {
     item.link.href = linkTo(row.call_id);
     item.link.dataset['call'] = row.call_id;
     item.age = h('b', {}, duration(now - row.begun_ms));
-    item.since = row.since_ms !== undefined && standing !== 'fine' ? h('span', { class: 'since' }, `for ${duration(now - row.since_ms)}`) : null;
+    // Many sentences say the time themselves.
+    const isTold = row.sentence?.includes(' since ') ?? false;
+    item.since = row.since_ms !== undefined && standing !== 'fine' && !isTold ? h('span', { class: 'since' }, `for ${duration(now - row.since_ms)}`) : null;
     const state = row.deleting ? 'ending' : row.answered ? '' : 'ringing';
     fill(item.link,
       standing === 'fine' ? null : h('span', { class: 'headline' }, h('span', { class: 'badge' }, icon(standing), wordOf(standing)),

@@ -145,12 +145,13 @@ export class Calls {
   }
 }
 
-/** The time that a call or a trouble has lasted: "8 s", "4 min 05 s", "2 h 10 min", "3 d 4 h". */
+/** The time that a call or a trouble has lasted: "8 s", "4 min 05 s", "12 min", "2 h 10 min", "3 d 4 h". */
 export function duration(ms: number): string {
   const s = Math.max(0, Math.floor(ms / 1000));
   if (s < 60) return `${s} s`;
   const two = (n: number) => String(n).padStart(2, '0');
-  if (s < 3600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;
+  if (s < 600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
   if (s < 86400) return `${Math.floor(s / 3600)} h ${two(Math.floor(s / 60) % 60)} min`;
   return `${Math.floor(s / 86400)} d ${Math.floor(s / 3600) % 24} h`;
 }

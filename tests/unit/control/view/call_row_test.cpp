@@ -50,12 +50,15 @@ TEST(CallRow, TheWorstFigureOfAllDirectionsCounts) {
   verdicts.verdicts = {verdict("A", MediaDirection::kFrom, Cause::kFine, figures(500, 0, 4.4, 3)),
                        verdict("A", MediaDirection::kTo, Cause::kLossy, figures(500, 20, 3.9, 60)),
                        verdict("B", MediaDirection::kFrom, Cause::kFine, figures(0, 0, std::nullopt, 0)),
-                       verdict("B", MediaDirection::kTo, Cause::kNeverSent)};
+                       verdict("B", MediaDirection::kTo, Cause::kHold)};
   const CallFigures worst = figures_of(verdicts);
   EXPECT_EQ(worst.mos, 3.9);
   EXPECT_EQ(worst.loss_percent, 4);
   EXPECT_EQ(worst.jitter_ms, 60);
   EXPECT_EQ(figures_of({}).mos, std::nullopt);
+  verdicts.verdicts.push_back(verdict("C", MediaDirection::kTo, Cause::kNeverSent));
+  EXPECT_EQ(figures_of(verdicts).mos, std::nullopt) << "C hears nothing, which has no MOS";
+  EXPECT_EQ(figures_of(verdicts).loss_percent, 100);
 }
 
 TEST(CallRow, FiguresAreRoundedToWhatPeopleRead) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Calls, codecs, duration, jitterGrade, lossGrade, lossText, mosGrade, mosText, short, standingOf } from '../src/model.ts';
+import { Calls, codecs, duration, jitterGrade, lossGrade, lossText, mosGrade, mosText, short, standingOf } from '../../../web/src/model.ts';
 import { board, row } from './rows.ts';
 
 test('a call stands as rtpferryctl list --sort=severity ranks it', () => {
@@ -46,7 +46,7 @@ test('a call is found by its Call-ID', () => {
 });
 
 test('times and numbers are written for people', () => {
-  assert.deepEqual([0, 59_999, 60_000, 245_000, 3_600_000, 7_800_000, 273_600_000].map(duration), ['0 s', '59 s', '1 min 00 s', '4 min 05 s', '1 h 00 min', '2 h 10 min', '3 d 4 h']);
+  assert.deepEqual([0, 59_999, 60_000, 245_000, 600_000, 3_599_000, 3_600_000, 7_800_000, 273_600_000].map(duration), ['0 s', '59 s', '1 min 00 s', '4 min 05 s', '10 min', '59 min', '1 h 00 min', '2 h 10 min', '3 d 4 h']);
   assert.deepEqual([0, 950, 1234, 12_345, 123_456, 4_560_000].map(short), ['0', '950', '1.23 k', '12.3 k', '123 k', '4.56 M']);
   assert.deepEqual([mosText(4.41), mosText(undefined), lossText(0.04), lossText(12.4), lossText(undefined)], ['4.4', '–', '0.0 %', '12 %', '–']);
 });
