@@ -2,7 +2,7 @@
 // verdict, dashed lines show what happened.
 import uPlot from 'uplot';
 import { fill, h } from './dom.ts';
-import { type Happening, type Sample, bands } from './history.ts';
+import { type Happening, type Sample, bands, marks } from './history.ts';
 import { jitterText, lossText, mosText } from './model.ts';
 
 interface Kind {
@@ -19,7 +19,7 @@ interface Kind {
 
 const KINDS: readonly Kind[] = [
   { key: 'mos', title: 'MOS', note: 'below 2.6 is a fault', range: () => [1, 4.6], limits: [2.6], text: mosText, worst: values => Math.min(...values), color: '--chart-mos' },
-  { key: 'loss', title: 'Loss', note: '2 % is a note, 10 % a fault', range: most => [0, Math.max(12, most * 1.15)], limits: [2, 10], text: lossText, worst: values => Math.max(...values), color: '--chart-loss' },
+  { key: 'loss', title: 'Loss', note: '2 % is a note, 10 % a fault', range: most => [0, Math.min(104, Math.max(12, most * 1.15))], limits: [2, 10], text: lossText, worst: values => Math.max(...values), color: '--chart-loss' },
   { key: 'jitter', title: 'Jitter', note: 'above 50 ms is a note', range: most => [0, Math.max(60, most * 1.15)], limits: [50], text: jitterText, worst: values => Math.max(...values), color: '--chart-jitter' },
 ];
 
@@ -81,7 +81,7 @@ export class Charts {
         plot.setScale('x', { min: begin / 1000, max: end / 1000 });
       });
       const known = values.filter((each): each is number => each !== null);
-      const now = kind.text(known.at(-1));
+      const now = kind.text(samples.at(-1)?.[kind.key]);
       const worst = known.length > 0 ? kind.text(kind.worst(known)) : '–';
       fill(value, h('b', {}, now), h('span', { class: 'worst' }, `worst ${worst}`));
       figure.setAttribute('aria-label', `${kind.title} over time: now ${now}, worst ${worst}; ${kind.note}`);
@@ -116,7 +116,7 @@ export class Charts {
       scales: { x: { time: true }, y: { range: (_, __, most) => kind.range(most ?? 0) } },
       axes: [
         { show: true, size: hasTimes ? 26 : 4, stroke: muted, grid, font, ticks: { show: false }, space: 70, values: hasTimes ? (_, ticks) => ticks.map(tick => clock(tick * 1000)) : () => [] },
-        { size: 34, stroke: muted, grid, font, ticks: { show: false }, space: 26, splits: (_, __, low, high) => [low, ...kind.limits, ...(high > kind.limits.at(-1)! * 1.5 ? [Math.floor(high)] : [])] },
+        { size: 34, stroke: muted, grid, font, ticks: { show: false }, space: 26, splits: (_, __, low, high) => marks(low, high, kind.limits) },
       ],
       series: [{}, { stroke: line, width: 1.75, fill: style(`${kind.color}-ground`), fillTo: () => (kind.key === 'mos' ? 1 : 0), points: { show: (plot) => plot.data[0].length < 3, size: 6, fill: line }, spanGaps: false }],
       hooks: {
@@ -178,9 +178,8 @@ export class Charts {
     const sample = at === null || at === undefined ? undefined : this.samples[at];
     own.figure.classList.toggle('reading', sample !== undefined);
     if (!sample) {
-      const known = this.samples.filter(each => each[kind.key] !== undefined);
       const bold = own.value.querySelector('b');
-      if (bold) bold.textContent = kind.text(known.at(-1)?.[kind.key]);
+      if (bold) bold.textContent = kind.text(this.samples.at(-1)?.[kind.key]);
       return;
     }
     const bold = own.value.querySelector('b');

@@ -67,6 +67,14 @@ export function bands(samples: readonly Sample[], end: number): { from: number; 
   return all.filter(band => band.severity !== 'fine');
 }
 
+/** The values that an axis names: its low end, those limits that have room, and its high end if it is far from them. */
+export function marks(low: number, high: number, limits: readonly number[]): number[] {
+  const named = [low];
+  for (const limit of limits) if (limit - named.at(-1)! >= (high - low) * 0.09) named.push(limit);
+  const top = high > 100 ? 100 : Math.floor(high);
+  return top - named.at(-1)! >= (high - low) * 0.3 ? [...named, top] : named;
+}
+
 /** The trails of calls, forgotten some time after the call has left the list. */
 export class Trails {
   private readonly all = new Map<number, { trail: Trail; seen: number }>();

@@ -59,6 +59,7 @@ export class CallList {
       }
     }
     this.empty.hidden = calls.order.length > 0;
+    this.root.parentElement!.classList.toggle('is-empty', calls.order.length === 0);
     if (focused instanceof HTMLElement && focused !== document.activeElement && focused.isConnected && this.root.contains(focused)) focused.focus({ preventScroll: true });
   }
 

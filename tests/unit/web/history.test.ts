@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Trail, Trails, bands } from '../../../web/src/history.ts';
+import { Trail, Trails, bands, marks } from '../../../web/src/history.ts';
 import { row } from './rows.ts';
 
 test('a row that says the same adds a sample every five seconds only', () => {
@@ -32,6 +32,13 @@ test('bands join equal severities and leave out what is fine', () => {
   assert.deepEqual(bands([sample(0, 'fine'), sample(1, 'fault'), sample(2, 'fault'), sample(3, 'note'), sample(4, 'fine')], 9),
     [{ from: 1, to: 3, severity: 'fault' }, { from: 3, to: 4, severity: 'note' }]);
   assert.deepEqual(bands([], 9), []);
+});
+
+test('an axis names limits that have room', () => {
+  assert.deepEqual(marks(0, 12, [2, 10]), [0, 2, 10]);
+  assert.deepEqual(marks(0, 104, [2, 10]), [0, 10, 100]);
+  assert.deepEqual(marks(0, 60, [50]), [0, 50]);
+  assert.deepEqual(marks(1, 4.6, [2.6]), [1, 2.6, 4]);
 });
 
 test('trails of calls that are long gone are forgotten', () => {
