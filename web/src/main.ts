@@ -15,7 +15,7 @@ const POLL = 800;
 const POLL_WITH_EVENTS = 2000;
 const POLL_HIDDEN = 10_000;
 const PAUSE = 150;
-const LIMITS = [200, 500] as const;
+const LIMITS = [300, 500] as const;
 
 const calls = new Calls();
 const trails = new Trails();

@@ -17,7 +17,8 @@ class CallBoardTest : public testing::Test {
  protected:
   json rows(CallBoard::Wish wish = {}) { return board_.rows(wish, relay_.clock()); }
   json row(const std::string& call_id) {
-    for (const json& each : rows()["calls"]) {
+    const json reply = rows();
+    for (const json& each : reply["calls"]) {
       if (each["call_id"] == call_id) return each;
     }
     return nullptr;

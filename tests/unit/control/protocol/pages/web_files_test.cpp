@@ -60,8 +60,9 @@ TEST(WebFiles, NameNoOtherHost) {
     std::size_t at = 0;
     while ((at = body.find("http", at)) != std::string::npos) {
       const std::string_view here = std::string_view(body).substr(at, 40);
-      if (here.starts_with("http://") || here.starts_with("https://"))
+      if (here.starts_with("http://") || here.starts_with("https://")) {
         EXPECT_TRUE(here.starts_with("http://www.w3.org/")) << path << ": " << here;
+      }
       at += 4;
     }
   }
