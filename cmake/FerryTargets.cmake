@@ -74,6 +74,18 @@ function(ferry_check_headers name)
                         PkgConfig::LIBEVENT PkgConfig::SPANDSP)
 endfunction()
 
+# Makes a header of C++ constants of files: ferry_embed(x.hpp NAMESPACE n FILES a.js b.css). The header lies in the binary folder.
+function(ferry_embed header)
+  cmake_parse_arguments(arg "" "NAMESPACE" "FILES" ${ARGN})
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/${header})
+  add_custom_command(
+    OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -D OUT=${out} -D NAMESPACE=${arg_NAMESPACE} "-D FILES=${arg_FILES}" -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${arg_FILES} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+    VERBATIM
+    COMMENT "Constants of ${header}")
+endfunction()
+
 # Compiles DIR/STEM.bpf.c for BPF and makes STEM.skel.h of it in the binary folder: ferry_bpf_skeleton(a/x.bpf.c name). The
 # compiler says which headers it read, so that none has to be listed.
 function(ferry_bpf_skeleton source name)

@@ -74,7 +74,7 @@ ARROWS = {
     "control/protocol/cli": SESSIONS + ["control/protocol/ng", "control/protocol/connections", "control/protocol",
                                         "control/log", "relay/base"],
     "control/protocol/pages": SESSIONS + ["control/protocol/cli", "control/protocol/ng", "control/protocol/http",
-                                          "control/telemetry/settings.hpp", "control/value", "relay/base"],
+                                          "control/telemetry/settings.hpp", "control/value", "control/log", "relay/base"],
     "tools": ["control", "relay", "codecs", "recorder"],
 }
 # What the sans-IO core must never see.

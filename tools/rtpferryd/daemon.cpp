@@ -27,6 +27,7 @@
 #include "control/protocol/ng/listeners.hpp"
 #include "control/protocol/ng/notifier.hpp"
 #include "control/protocol/pages/pages.hpp"
+#include "control/protocol/pages/web_files.hpp"
 #include "control/protocol/refusal_log.hpp"
 #include "control/protocol/rtpproxy/notifier.hpp"
 #include "control/protocol/udp_listener.hpp"
@@ -157,6 +158,7 @@ class Daemon {
           connections_, local, tls, http_commands_, [] { return system_clocks().wall; }, http_options()));
       http_.back()->set_pages([this](std::string_view target) { return pages_.get(target); });
       happenings_.serve(*http_.back());
+      http_.back()->set_front([](std::string_view path) { return pages::web_file(path, true); });
       log::info("NG over {} and WebSocket on {}{}", tls == nullptr ? "HTTP" : "HTTPS", local.to_string(),
                 access_note(local));
     };
@@ -396,6 +398,7 @@ class Daemon {
     news_.begin_second();
     notice_pause(system_clocks().now);
     manager_.sweep(system_clocks());
+    pages_.tick(system_clocks());
     tell_unlogged_refusals(manager_, system_clocks().now);
     if (bpf_) {
       bpf_->keep_alive(system_clocks().now);

@@ -209,11 +209,15 @@ std::optional<Reply> HttpServer::refusal(const Request& request) const {
 }
 
 std::variant<Reply, HttpServer::Becomes> HttpServer::answer(const Request& request, const IpAddress& source) {
+  const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
   if (auto refused = refusal(request)) {
-    if (refused->status == 401) listener_.note_without_token(source);
+    if (refused->status != 401) return std::move(*refused);
+    if (front_ && (request.method == "GET" || request.method == "HEAD")) {
+      if (auto file = front_(path)) return std::move(*file);
+    }
+    listener_.note_without_token(source);
     return std::move(*refused);
   }
-  const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
   if (request.method == "OPTIONS") return Reply{};
   if (request.method == "POST") {
     auto reply = handler_.on_post(path, request, source);

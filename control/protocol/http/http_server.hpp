@@ -22,6 +22,10 @@ namespace ferry::http {
 /// Returns the page for GET and HEAD by the request's path and query; nothing if there is no such page.
 using PageSource = std::function<std::optional<Reply>(std::string_view target)>;
 
+/// Returns a file that says nothing of calls, such as the script of the web page; nothing if there is no such
+/// file.
+using FrontSource = std::function<std::optional<Reply>(std::string_view path)>;
+
 /// Settings of a listener, from the configuration.
 struct HttpOptions {
   /// Time without a request after which a connection is closed; zero = never.
@@ -50,6 +54,9 @@ class HttpServer {
   /// Sets the live pages, which go to the same clients. They outlive the server. Without this call there are
   /// none.
   void set_live_pages(LivePages& pages) { live_pages_ = &pages; }
+  /// Sets the files that a client gets without the token, if one is asked for: a browser has none before it has
+  /// loaded the page that asks for it (CTL-8). Without this call there are none.
+  void set_front(FrontSource front) { front_ = std::move(front); }
   /// Takes a new token, and the names of a new certificate. `tls` may be null, as at the construction.
   void renew(std::string token, const TlsContext* tls);
   /// The port that was bound, for tests that bind port 0.
@@ -83,6 +90,7 @@ class HttpServer {
   PageSource pages_;
   /// Null if there are none.
   LivePages* live_pages_ = nullptr;
+  FrontSource front_;
   /// Declared last: destroying it ends the clients, which use the members above.
   Listener listener_;
 };
