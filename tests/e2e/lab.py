@@ -296,11 +296,11 @@ class Capture:
         return streams
 
 
-def heard_frequency(lab, audio):
-    """What sox takes the tone for, in Hz; None for silence or too little audio."""
+def heard_frequency(lab, audio, name="heard"):
+    """What sox takes the tone for, in Hz; None for silence or too little audio. `name`: of a file that nobody else uses meanwhile."""
     if len(audio) < 4000:
         return None
-    path = lab.path("heard.al")
+    path = lab.path(name + ".heard.al")
     with open(path, "wb") as f:
         f.write(audio)
     stat = run("sox", "-t", "al", "-r", "8000", "-c", "1", path, "-n", "stat").stderr
