@@ -18,7 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import fax_machines  # noqa: E402
-from lab import ALICE, BOB, RELAY4, Capture, Lab, Relay, Skip, heard_frequency, need, ns, run, tone_file, tone_pcap, wait_for  # noqa: E402
+from lab import ALICE, BOB, RELAY4, Capture, Lab, Relay, Skip, heard_frequency, keep_pace, need, ns, run, tone_file, tone_pcap, wait_for  # noqa: E402
 from parties import Ng  # noqa: E402
 from secure import Phone, near  # noqa: E402
 from sipp_parties import FAX, SOUND, Sipp, callee, caller, relay_port  # noqa: E402
@@ -179,6 +179,8 @@ class TonePhones:
     def caller_recorded(self):
         """The WAV file of what the phone decoded."""
         files = [os.path.join(self.phone.heard, name) for name in os.listdir(self.phone.heard) if name.endswith("dec.wav")]
+        if not files:
+            raise RuntimeError(f"{self.name} has recorded nothing")
         return max(files, key=os.path.getsize)
 
     def callee_recorded(self):
@@ -301,6 +303,7 @@ def main():
         except (RuntimeError, OSError, LookupError, ValueError, subprocess.SubprocessError) as problem:
             check(False, f"{name}: {problem!r}")
 
+    keep_pace()
     try:
         need("kamailio", "baresip", "sipp", "sox", "tcpdump", "tshark", "ip", "pgrep", "ss")
         fax_machines.Spandsp.get()
@@ -315,7 +318,7 @@ def main():
             wait_for(lambda: not relay.ctl("list")["calls"], 8, "the end of the calls")
             check(relay.used_pairs() == 0, "no port is left in use")
             if FAILED:
-                lab.print_logs(4000)
+                lab.print_logs(1500)
     except Skip as why:
         print(f"SKIP: {why}")
         return 77

@@ -329,9 +329,12 @@ class Line:
 
 
 def talk(lines, until, seconds):
-    """Lets the lines talk in real time until a condition holds. Returns whether it came to hold."""
-    start, ticks = time.monotonic(), 0
-    while time.monotonic() - start < seconds:
+    """Lets the lines talk in real time until a condition holds. Returns whether it came to hold. A host that was away makes a pause, no burst."""
+    begin = start = time.monotonic()
+    ticks = 0
+    while time.monotonic() - begin < seconds:
+        if time.monotonic() - start - ticks * 0.02 > 0.1:
+            start = time.monotonic() - ticks * 0.02
         for line in lines:
             line.tick()
         ticks += 1

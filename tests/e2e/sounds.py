@@ -89,16 +89,18 @@ def times(stream, clock):
 
 
 def marker_faults(stream, clock, begins):
-    """Where the marker is wrong: it is due where a sound begins (`begins`, in s) and behind a gap of the timestamps, and nowhere else."""
+    """Where the marker is wrong: it is due where a sound begins (`begins`, in s of what the phone recorded) and behind a gap of the timestamps,
+    and nowhere else. A recording is shorter than the time of the stream by its gaps."""
     at = times(stream, clock)
     steps = [after - before for before, after in zip(at, at[1:])]
     usual = sorted(steps)[len(steps) // 2]
     gaps = [number for number, step in enumerate(steps, 1) if step > usual * 1.5]
     markers = [number for number, packet in enumerate(stream) if packet.marker]
-    near = lambda number: any(abs(at[number] - begin) <= 0.15 for begin in begins)
+    slack = 0.15 + sum(steps[number - 1] - usual for number in gaps)
+    near = lambda number, begin: abs(at[number] - begin) <= slack
     return ([f"none at packet {number}, behind a gap" for number in gaps if number not in markers]
-            + [f"one at packet {number}, {at[number]:.2f} s" for number in markers if number not in gaps and not near(number)]
-            + [f"none where a sound begins at {begin:.2f} s" for begin in begins if not any(abs(at[number] - begin) <= 0.15 for number in markers)])
+            + [f"one at packet {number}, {at[number]:.2f} s" for number in markers if number not in gaps and not any(near(number, begin) for begin in begins)]
+            + [f"none where a sound begins at {begin:.2f} s" for begin in begins if not any(near(number, begin) for number in markers)])
 
 
 def least_delays(stream, clock, begins):
