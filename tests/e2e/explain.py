@@ -7,7 +7,6 @@ Exit status: 0 passed, 1 failed, 77 cannot run here (the reason is printed).
 """
 
 import argparse
-import contextlib
 import json
 import os
 import re
@@ -17,7 +16,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lab import ALICE, BOB, BOB6, Lab, Relay, Skip, inside, need, run
+from lab import ALICE, BOB, BOB6, Lab, Relay, Skip, inside, keep_pace, need, run
 from scenes import arriving, healthy, keys, leaving, quality, signalling  # noqa: F401  their scenes register themselves
 from scenes import webrtc
 from scenes.theatre import FAULTS, FINE, HEALTHY, HEARD, OTHER, SECONDS, WINDOW, Theatre, row_name, unheard, wrong_rows
@@ -238,12 +237,6 @@ def play(build, offload, count, only):
             check('"cdr":' in logged and not shown, f"CTL-11: no address of a party in the log, not in its records either {shown}")
         t.stage.clear()
         print(f"{time.monotonic() - began:.0f} s", flush=True)
-
-
-def keep_pace():
-    """The parties speak each 20 ms, and the relay answers at once, whatever else this host does: real time, where it may be had."""
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
 def main():

@@ -86,6 +86,12 @@ def wait_for(condition, seconds, what):
     raise RuntimeError(f"waited {seconds} s for {what}")
 
 
+def keep_pace():
+    """The parties speak each 20 ms, and the relay answers at once, whatever else this host does: real time, where it may be had."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+
+
 def add_engine(parser):
     parser.add_argument("--engine", choices=("af_packet", "af_xdp"), help="the relay's ports are DPDK's, with this driver")
 
@@ -296,11 +302,11 @@ class Capture:
         return streams
 
 
-def heard_frequency(lab, audio):
-    """What sox takes the tone for, in Hz; None for silence or too little audio."""
+def heard_frequency(lab, audio, name="heard"):
+    """What sox takes the tone for, in Hz; None for silence or too little audio. `name`: of a file that nobody else uses meanwhile."""
     if len(audio) < 4000:
         return None
-    path = lab.path("heard.al")
+    path = lab.path(name + ".heard.al")
     with open(path, "wb") as f:
         f.write(audio)
     stat = run("sox", "-t", "al", "-r", "8000", "-c", "1", path, "-n", "stat").stderr

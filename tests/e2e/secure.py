@@ -38,9 +38,10 @@ def near(found, wanted):
 
 
 class Phone:
-    """A baresip that speaks a tone and writes down what it hears. `codecs`: its words for what it offers and takes; `modules` have them."""
+    """A baresip that speaks a tone and writes down what it hears. `codecs`: its words for what it offers and takes; `modules` have them.
+    `ports`: the first and the last one of its media."""
 
-    def __init__(self, lab, who, address, encryption, hertz, *arguments, codecs="PCMA", modules=("g711",)):
+    def __init__(self, lab, who, address, encryption, hertz, *arguments, codecs="PCMA", modules=("g711",), port=5060, ports=(16000, 16100)):
         self.lab, self.who, self.heard = lab, who, lab.path(f"{who}-heard")
         folder = lab.path(f"{who}-phone")
         for path in (folder, self.heard):
@@ -50,15 +51,15 @@ class Phone:
         channels = "2" if codecs.endswith("/2") else "1"
         run("sox", "-n", "-r", "8000", "-c", channels, "-b", "16", tone, "synth", "30", "sine", str(hertz), "gain", "-6")
         with open(os.path.join(folder, "config"), "w") as f:
-            f.write(f"module_path {MODULES}\nsip_listen {address}:5060\naudio_source aufile,{tone}\naudio_player aubridge,sink\n"
-                    f"audio_alert aubridge,alert\nsnd_path {self.heard}\nrtp_ports 16000-16100\nrtcp_mux no\nausrc_srate 8000\nauplay_srate 8000\n"
+            f.write(f"module_path {MODULES}\nsip_listen {address}:{port}\naudio_source aufile,{tone}\naudio_player aubridge,sink\n"
+                    f"audio_alert aubridge,alert\nsnd_path {self.heard}\nrtp_ports {ports[0]}-{ports[1]}\nrtcp_mux no\nausrc_srate 8000\nauplay_srate 8000\n"
                     + "".join(f"module {name}.so\n" for name in modules) + "module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule dtls_srtp.so\nmodule ice.so\n"
                     "module_app account.so\nmodule_app menu.so\n")
         encryption, _, nat = encryption.partition("+")  # "dtls_srtp+ice"
         media = (f";mediaenc={encryption}" if encryption else "") + (f";medianat={nat}" if nat else "")
         with open(os.path.join(folder, "accounts"), "w") as f:
-            f.write(f'<sip:{who}@{address}>;regint=0;answermode=auto;audio_codecs={codecs}{media};outbound="sip:{RELAY4}:5060"\n')
-        self.process = lab.start("alice" if who == "alice" else "bob", "baresip", "-f", folder, *arguments, log=f"{who}.log")
+            f.write(f'<sip:{who}@{address}:{port}>;regint=0;answermode=auto;audio_codecs={codecs}{media};outbound="sip:{RELAY4}:5060"\n')
+        self.process = lab.start("alice" if address == ALICE else "bob", "baresip", "-f", folder, *arguments, log=f"{who}.log")
 
     def hangs_up(self):
         self.process.send_signal(signal.SIGINT)
