@@ -5,7 +5,7 @@ set -eu
 
 # The programs without what is optional.
 run=(g++ cmake ninja-build make pkg-config ccache libevent-dev libexpected-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
-     libssl-dev libwslay-dev libbpf-dev libmnl-dev libcap-dev libseccomp-dev libsrtp2-dev libsndfile1-dev libpcap-dev
+     libssl-dev libwslay-dev libbpf-dev libmnl-dev libcap-dev libseccomp-dev libsystemd-dev libsrtp2-dev libsndfile1-dev libpcap-dev
      libopus-dev libspeex-dev libspeexdsp-dev libopencore-amrnb-dev libopencore-amrwb-dev libvo-amrwbenc-dev
      libcurl4-openssl-dev prometheus-cpp-dev libncurses-dev zlib1g-dev clang bpftool libspandsp-dev)
 # With the engine dpdk, codec plug-ins and what the tests are built with.
