@@ -10,7 +10,7 @@ export CCACHE_NOHASHDIR := 1
 PARTS  := FERRY_TESTS FERRY_BENCH FERRY_DPDK
 DEMO   := rtpferryd rtpferryctl rtpferry-demo
 
-.PHONY: setup build run test bench fuzz soak format lint ci-full rules mutants clean asan
+.PHONY: setup build run test bench fuzz soak format lint ci-full rules mutants clean asan deb test-deb tarball image
 
 setup:            ## install the Debian packages that are missing
 	@tools/setup.sh build test
@@ -78,6 +78,7 @@ lint:             ## format, include arrows, citations, headers that compile alo
 	@tools/format.sh check
 	@python3 tools/check_includes.py
 	@python3 tools/citations.py
+	@python3 tools/licences.py --check
 	@python3 tools/rules.py --check
 	@cmake --preset release $(CONFIG) > /dev/null && cmake --build $(BUILD) -j $(JOBS) --target check_headers
 
@@ -86,6 +87,21 @@ rules:            ## rules of docs/rules.md and the tests that name them
 
 mutants: build    ## take each rule of tests/mutants out of the code and see its test fail (RULE=LAT-5 for one)
 	@python3 tools/mutants.py --build $(BUILD)/bin $(if $(RULE),--only $(RULE))
+
+deb:              ## Debian packages and their source package in build/deb
+	@tools/setup.sh build package
+	@packaging/make_deb.sh $(JOBS)
+
+test-deb:         ## the packages of `make deb` in a bare Debian root: a call, an upgrade, purge; the tarball in an empty root (REPRODUCE=1 builds them once more and compares)
+	@tools/setup.sh test package
+	@python3 tests/packaging/deb.py $(if $(REPRODUCE),--reproduce)
+	@python3 tests/packaging/tarball.py
+
+tarball: deb      ## programs with all their libraries for other distributions, in build/deb
+	@packaging/make_tarball.sh
+
+image: deb        ## container image of the package (BASE=IMAGE), by podman, buildah or docker
+	@packaging/make_image.sh
 
 ci-full:          ## both compilers, thread sanitizer, clang-tidy, fuzzing
 	@tools/ci_full.sh

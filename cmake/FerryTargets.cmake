@@ -100,7 +100,7 @@ function(ferry_bpf_skeleton source name)
   add_custom_command(
     OUTPUT ${skeleton}
     COMMAND ${BPF_CLANG} -O2 -g -Wall -Werror -fno-strict-aliasing -target bpf -mcpu=v3 -isystem /usr/include/${multiarch}
-            -I ${CMAKE_SOURCE_DIR} -MD -MT ${skeleton} -MF ${object}.d
+            -I ${CMAKE_SOURCE_DIR} -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -MD -MT ${skeleton} -MF ${object}.d
             -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
     COMMAND ${BPFTOOL} gen skeleton ${object} name ${name} > ${skeleton}
     DEPENDS ${source}

@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a purpose needs: setup.sh run|build|test|bench|fuzz|tidy …
+# Installs the Debian packages that a purpose needs: setup.sh run|build|test|bench|fuzz|tidy|package …
 # Quick when nothing is missing. Without the rights it says what to install and fails.
 set -eu
 
 # The programs without what is optional.
 run=(g++ cmake ninja-build make pkg-config ccache libevent-dev libexpected-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
-     libssl-dev libwslay-dev libbpf-dev libmnl-dev libcap-dev libseccomp-dev libsrtp2-dev libsndfile1-dev libpcap-dev
+     libssl-dev libwslay-dev libbpf-dev libmnl-dev libcap-dev libseccomp-dev libsystemd-dev libsrtp2-dev libsndfile1-dev libpcap-dev
      libopus-dev libspeex-dev libspeexdsp-dev libopencore-amrnb-dev libopencore-amrwb-dev libvo-amrwbenc-dev
      libcurl4-openssl-dev prometheus-cpp-dev libncurses-dev zlib1g-dev clang bpftool libspandsp-dev libmosquitto-dev)
 # With the engine dpdk, codec plug-ins and what the tests are built with.
 build=("${run[@]}" libdpdk-dev libbcg729-dev libavcodec-dev libavutil-dev libgtest-dev libgmock-dev
        librapidcheck-dev python3)
-test=(systemd openssl kamailio kamailio-extra-modules kamailio-websocket-modules sip-tester baresip-core ffmpeg sox tmux prometheus man-db tshark tcpdump nftables iproute2 iputils-ping ethtool procps clang-format util-linux python3-cryptography faketime chromium python3-aiortc mosquitto mosquitto-clients)
+test=(systemd apparmor python3-yaml openssl kamailio kamailio-extra-modules kamailio-websocket-modules sip-tester baresip-core ffmpeg sox tmux prometheus man-db tshark tcpdump nftables iproute2 iputils-ping ethtool procps clang-format util-linux python3-cryptography faketime chromium python3-aiortc mosquitto mosquitto-clients)
 # What drives Chromium: another source of Node.js than Debian's will do, and brings its own npm.
 command -v node >/dev/null && command -v npm >/dev/null || test+=(nodejs npm)
 bench=(rtpengine-daemon dpdk-dev util-linux iproute2 ethtool procps)
 fuzz=(clang libclang-rt-14-dev)
 tidy=(clang-tidy)
+package=(debhelper dh-apparmor dpkg-dev fakeroot lintian mmdebstrap apparmor patchelf strace)
 
 # Where it exists: an SRTP back end more.
 [ "$(dpkg --print-architecture)" != amd64 ] || build+=(libipsec-mb-dev)

@@ -298,7 +298,8 @@ def terminal(relay):
 
 
 def drain(relay):
-    check(relay.ctl("drain").returncode == 0 and get("/health/ready")[0] == 503, "draining: not ready any more")
+    check(relay.ctl("ready").stdout == "ready\n" and relay.ctl("drain").returncode == 0 and
+          get("/health/ready")[0] == 503 and relay.ctl("ready").returncode == 1, "draining: not ready any more")
     party = Party(None, "127.0.0.2", 4596, 9)
     check(relay.ng.ask("offer", "late", from_tag="A", sdp=party.sdp())["result"] == "error", "no new calls")
     check(relay.ctl("drain", "off").returncode == 0 and get("/health/ready")[0] == 200 and

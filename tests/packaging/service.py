@@ -58,15 +58,15 @@ def exposure():
     check(level is not None and float(level[1]) <= MOST_EXPOSED, f"CTL-17: systemd-analyze security says {level and level[1]}, at most {MOST_EXPOSED}")
 
 
-def verify():
+def verify(unit):
     """On a copy whose program is there."""
     with tempfile.TemporaryDirectory() as directory:
-        copy = os.path.join(directory, "rtpferry.service")
+        copy = os.path.join(directory, os.path.basename(unit))
         with open(copy, "w") as f:
-            f.write(open(UNIT).read().replace("/usr/sbin/rtpferryd", shutil.which("true")))
-        result = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True)
+            f.write(re.sub("/usr/sbin/rtpferryd(-dpdk)?", shutil.which("true"), open(unit).read()))
+        result = subprocess.run(["systemd-analyze", "verify", "--man=no", copy], capture_output=True, text=True)
         about = [line for line in result.stderr.splitlines() if "rtpferry" in line]
-        check(result.returncode == 0 and not about, f"systemd-analyze verify has nothing to say {about or ''}")
+        check(result.returncode == 0 and not about, f"systemd-analyze verify has nothing to say of {os.path.basename(unit)} {about or ''}")
 
 
 def calls():
@@ -108,7 +108,8 @@ def main():
         print("skipped  systemd-analyze is not installed")
         return 1 if failed else 77
     exposure()
-    verify()
+    verify(UNIT)
+    verify(UNIT.replace("rtpferry.service", "rtpferry-dpdk.service"))
     calls()
     capabilities()
     return 1 if failed else 0

@@ -262,6 +262,15 @@ TEST_F(Operated, LogLevelsBySubsystemAndCall) {
   EXPECT_FALSE(ask({{"command", "log"}, {"level", "6"}}).contains("error"));
 }
 
+TEST_F(Operated, AProbeHearsWhetherNewCallsAreTaken) {
+  call("c");
+  EXPECT_EQ(ask({{"command", "ready"}}), json({{"ready", true}, {"calls", 1}}));
+  world_->manager().set_draining();
+  EXPECT_EQ(ask({{"command", "ready"}})["error"], "draining: no new calls");
+  world_->manager().set_draining(false);
+  EXPECT_EQ(ask({{"command", "ready"}})["ready"], true);
+}
+
 TEST_F(Operated, PagesForMachines) {
   call("call/with?odd chars");
   talk(1, 10);

@@ -390,6 +390,7 @@ bool print_reply(std::string_view command, const json& reply) {
       {"record", [](const json& r) { fmt::print("{}\n", r["recording"].get<std::string>()); }},
       {"terminate",
        [](const json& r) { fmt::print("{} calls ended\n", r["terminated"].get<std::size_t>()); }},
+      {"ready", [](const json&) { fmt::print("ready\n"); }},
       {"drain",
        [](const json& r) {
          fmt::print("{}, {} calls\n", r["draining"].get<bool>() ? "draining" : "not draining",

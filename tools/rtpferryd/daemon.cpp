@@ -43,6 +43,7 @@
 #include "tools/rtpferryd/known_codecs.hpp"
 #include "tools/rtpferryd/offload.hpp"
 #include "tools/rtpferryd/self_report.hpp"
+#include "tools/rtpferryd/service_manager.hpp"
 #include "tools/rtpferryd/syscalls.hpp"
 #include "tools/rtpferryd/telemetry.hpp"
 
@@ -192,6 +193,9 @@ class Daemon {
     happenings_.stop();
   }
   std::size_t calls() const { return manager_.size(); }
+  /// Tells the service manager that calls may come.
+  void tell_ready() { service_.serving(); }
+  void tell_stopping() { service_.stopping(calls()); }
   /// From now on the process may make only the system calls that serving needs.
   void confine() {
     const auto done = allow_only(daemon_calls({bpf_ != nullptr, engine_->owns_ports()}));
@@ -251,8 +255,13 @@ class Daemon {
   /// Takes no new calls, and ends after the last one.
   void drain() {
     manager_.set_draining();
+    service_.draining(manager_.size());
     log::info("draining: {} calls go on, new ones are refused", manager_.size());
     end_if_drained();
+  }
+  void take_calls_again() {
+    manager_.set_draining(false);
+    service_.serving();
   }
   void end_if_drained() {
     // The client that asked for it gets its reply first.
@@ -444,6 +453,7 @@ class Daemon {
   /// stays as it was (CTL-16).
   void reload() {
     const RaisedRights raised;
+    service_.reloading(system_clocks().now);
     const auto config = load_config(arguments_);
     if (config) {
       log::configure(config->log_level, config->log_stderr, config->log_facility,
@@ -458,6 +468,7 @@ class Daemon {
     if (tls_) renew_certificate(config ? *config : config_);
     for (std::size_t i = 0; i < http_.size(); ++i)
       http_[i]->renew(http_token_, i < config_.listen_http.size() ? nullptr : tls_.get());
+    manager_.is_draining() ? service_.draining(manager_.size()) : service_.serving();
   }
 
   /// Reads the certificate again. Whether clients must show one
@@ -534,7 +545,7 @@ class Daemon {
     sources.telemetry = [this] { return telemetry_.figures(); };
     access.events = [this] { return happenings_.figures(); };
     access.facts = [this] { return facts(); };
-    access.drain = [this](bool on) { on ? drain() : manager_.set_draining(false); };
+    access.drain = [this](bool on) { on ? drain() : take_calls_again(); };
     access.parameters = &parameters_;
     sources.exposure = exposure_of(config_, !http_token_.empty());
     cli_.set_daemon(std::move(access));
@@ -665,6 +676,7 @@ class Daemon {
   Instant last_tick_{};
   HostLoad host_;
   MemoryWatch memory_;
+  ServiceManager service_;
 };
 
 }  // namespace
@@ -677,8 +689,10 @@ void serve(const Config& config, InterfaceSet& interfaces,
   Daemon daemon(config, interfaces, rtpproxy_sockets, std::move(engine), std::move(beside));
   daemon.set_arguments(arguments);
   daemon.confine();
+  daemon.tell_ready();
   log::info("rtpferryd {} is ready", FERRY_VERSION);
   daemon.run();
+  daemon.tell_stopping();
   log::info("stopping with {} calls", daemon.calls());
   at_the_end.emplace();
 }

@@ -176,6 +176,7 @@ const CliService::Row CliService::kRows[] = {
     {"params", &CliService::params},
     {"log", &CliService::log_level},
     {"drain", &CliService::drain},
+    {"ready", &CliService::ready},
     {"facts", &CliService::facts},
     {"unknown-flags", &CliService::unknown_flags},
     {"version", &CliService::version},
@@ -531,6 +532,11 @@ json CliService::drain(const json& request) {
             on ? "drains the relay: no new calls, it ends after the last one" : "lets new calls in again");
   daemon_.drain(on);
   return {{"draining", on}, {"calls", manager_.size()}};
+}
+
+json CliService::ready(const json&) {
+  if (manager_.is_draining()) return error("draining: no new calls");
+  return {{"ready", true}, {"calls", manager_.size()}};
 }
 
 json CliService::facts(const json&) { return daemon_.facts ? daemon_.facts() : json::object(); }

@@ -73,6 +73,7 @@ class CliService {
   nlohmann::json params(const nlohmann::json& request);
   nlohmann::json log_level(const nlohmann::json& request);
   nlohmann::json drain(const nlohmann::json& request);
+  nlohmann::json ready(const nlohmann::json& request);
   nlohmann::json facts(const nlohmann::json& request);
   nlohmann::json unknown_flags(const nlohmann::json& request);
   nlohmann::json version(const nlohmann::json& request);

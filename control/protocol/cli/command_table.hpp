@@ -42,6 +42,7 @@ inline constexpr std::array kCommandRows = std::to_array<CommandRow>({
   {"params", "[diff]", "run-time parameters; those that were changed since the start"},
   {"log", "level [SUBSYSTEM|CALL-ID] [0-7]", "log levels by subsystem (core, control, calls, media, recorder); a call: 7 logs all of it, 6 as the others"},
   {"drain", "[off]", "take no new calls, and end after the last one; 'off' takes them again"},
+  {"ready", "", "whether the relay takes new calls; for probes of containers and scripts"},
   {"doctor", "", "checks the host and the daemon; each line ok, warn or fail with what to do", Place::kBoth},
   {"unknown-flags", "", "words of NG clients that nobody knows, with suggestions"},
   {"version", "", "version of the daemon"},
