@@ -724,6 +724,26 @@ bool is_same(const std::pair<Duration, Packet>& above, const std::pair<Duration,
   return other == above.second;
 }
 
+/// Makes the numbers that a party got from user space those that it gets with the kernel. Behind a hold, a digit or
+/// prompt may begin up to 100 numbers later there: which packets the kernel has sent late is not always known, and
+/// no number is given twice (SSR-2).
+void follow_skips(std::vector<std::pair<Duration, Packet>>& above,
+                  const std::vector<std::pair<Duration, Packet>>& below) {
+  constexpr std::uint16_t kMostSkipped = 100;
+  std::map<std::uint32_t, std::uint16_t> skipped;
+  for (std::size_t i = 0; i < std::min(above.size(), below.size()); ++i) {
+    Packet& packet = above[i].second;
+    const Packet& other = below[i].second;
+    if (packet.size() < 12 || other.size() < 12 || read_u32(packet, 8) != read_u32(other, 8)) continue;
+    std::uint16_t& by = skipped[read_u32(packet, 8)];
+    const auto shifted = static_cast<std::uint16_t>(read_u16(packet, 2) + by);
+    const auto more = static_cast<std::uint16_t>(read_u16(other, 2) - shifted);
+    const bool begins = (read_u8(packet, 1) & 0x80) != 0;
+    if (begins && more <= kMostSkipped) by = static_cast<std::uint16_t>(by + more);
+    write_u16(packet, 2, static_cast<std::uint16_t>(read_u16(packet, 2) + by));
+  }
+}
+
 /// "SSRC/number" of a packet, and where it is in what a party got.
 std::string first_difference(const std::vector<std::pair<Duration, Packet>>& above,
                              const std::vector<std::pair<Duration, Packet>>& below) {
@@ -746,7 +766,7 @@ TEST(OffloadProperty, Seam6_StatisticsOfKernelAndUserSpaceAreEqualUnderAnySchedu
   std::uint64_t by_kernel = 0;
   std::size_t readings = 0;
   const bool is_whole = for_each_seed(200, [&](std::uint64_t seed) {
-    const Story above = Play(seed, false).run();
+    Story above = Play(seed, false).run();
     const Story below = Play(seed, true).run();
     SCOPED_TRACE("\n" + below.log);
     ASSERT_EQ(below.log, above.log) << "a draw asks the relay";
@@ -756,6 +776,7 @@ TEST(OffloadProperty, Seam6_StatisticsOfKernelAndUserSpaceAreEqualUnderAnySchedu
           differences(reconciled(above.readings[i].figures), reconciled(below.readings[i].figures));
       ASSERT_EQ(differs, "") << "reading " << i << ", " << above.readings[i].when;
     }
+    for (std::size_t who = 0; who < 2; ++who) follow_skips(above.heard[who], below.heard[who]);
     for (std::size_t who = 0; who < 2; ++who)
       ASSERT_TRUE(std::ranges::equal(above.heard[who], below.heard[who], is_same))
           << "party " << who << ": " << first_difference(above.heard[who], below.heard[who]);

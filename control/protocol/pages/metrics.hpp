@@ -3,6 +3,7 @@
 
 #include "control/manager/manager.hpp"
 #include "control/protocol/ng/service.hpp"
+#include "control/protocol/pages/metric_kind.hpp"
 #include "control/telemetry/settings.hpp"
 
 #include <functional>
@@ -20,12 +21,6 @@ struct MetricFamily;
 }
 
 namespace ferry::metrics {
-
-/// Type of a family, as Prometheus names it.
-enum class Kind : std::uint8_t { kCounter, kGauge, kHistogram };
-constexpr std::string_view to_string(Kind kind) noexcept {
-  return kind == Kind::kCounter ? "counter" : kind == Kind::kGauge ? "gauge" : "histogram";
-}
 
 /// One family for people. Documents are made of these rows.
 struct FamilyRow {

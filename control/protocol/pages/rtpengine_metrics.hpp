@@ -2,7 +2,7 @@
 #pragma once
 
 #include "control/protocol/ng/service.hpp"
-#include "control/protocol/pages/metrics.hpp"
+#include "control/protocol/pages/metric_kind.hpp"
 #include "control/value/value.hpp"
 
 #include <span>
