@@ -55,7 +55,6 @@ std::string quality_json(const StreamReport& stream, const Endpoint& from, const
   nlohmann::json json = {{"CORRELATION_ID", call_id},
                          {"RTP_SIP_CALL_ID", call_id},
                          {"REPORT_TS", std::chrono::duration<double>(at.time_since_epoch()).count()},
-                         {"REPORT_NAME", from.to_string()},
                          {"SRC_IP", from.address.to_string()},
                          {"SRC_PORT", from.port.value},
                          {"DST_IP", to.address.to_string()},
@@ -73,6 +72,11 @@ std::string quality_json(const StreamReport& stream, const Endpoint& from, const
                          {"MEDIA", stream.media},
                          {"VERDICT", to_string(stream.from)},
                          {"TYPE", "FINAL"}};
+  if (from.is_set())
+    json.update({{"REPORT_NAME", from.to_string()},
+                 {"SRC_IP", from.address.to_string()},
+                 {"SRC_PORT", from.port.value}});
+  if (to.is_set()) json.update({{"DST_IP", to.address.to_string()}, {"DST_PORT", to.port.value}});
   if (clock > 0) {
     constexpr double kQ4 = 16;
     json["MAX_JITTER"] = rounded(1000 * c.jitter_max_q4 / kQ4 / clock);
@@ -104,6 +108,25 @@ void HomerReports::on_created(Call& call, Instant) { calls_.try_emplace(&call); 
 
 void HomerReports::on_forgotten(Call& call) { calls_.erase(&call); }
 
+void HomerReports::on_planned(Call& call) {
+  // Without memory the reports of the call have no addresses.
+  (void)had_memory([&] { note_places(call); });
+}
+
+void HomerReports::note_places(const Call& call) {
+  Known& known = calls_[&call];
+  for (const auto& leg : call.legs) {
+    for (const auto& media : leg->medias) {
+      const LocalPorts* ports = media->via->used_ports();
+      if (ports == nullptr || ports->local == nullptr) continue;
+      Place& place = known.places[media->id];
+      const Endpoint local{ports->local->address, ports->port};
+      const bool is_same = place.local == local && place.remote.is_set();
+      place = {name_of(*leg), media->index, is_same ? place.remote : media->via->remote_rtp, local};
+    }
+  }
+}
+
 void HomerReports::turn(const Services& services, Duration passed, const Clock& clock) {
   if (calls_.empty() || !settings_.sends_reports) return;
   const double share = std::chrono::duration<double>(passed) / std::chrono::duration<double>(kRoundTime);
@@ -133,7 +156,8 @@ void HomerReports::tell(const Call& call, const CallSnapshots& snapshots, const 
       const MediaView view = snapshots.view_of(media->id);
       const LocalPorts* ports = media->via->used_ports();
       if (view.active == nullptr || ports == nullptr || ports->local == nullptr) continue;
-      if (const Endpoint& peer = view.active->latch[0].peer; peer.is_set()) known.remotes[media->id] = peer;
+      if (const Endpoint& peer = view.active->latch[0].peer; peer.is_set())
+        known.places[media->id].remote = peer;
       const bool is_muxed = media->via->mux_used;
       const Endpoint& from = view.active->destination[is_muxed ? 0 : 1];
       const Endpoint to{ports->local->address,
@@ -166,17 +190,7 @@ void HomerReports::note_ending(const Call& call) {
   const auto known = calls_.find(&call);
   if (!settings_.sends_reports || known == calls_.end()) return;
   Ending ending{call.id, std::string(plain_id(call)), {}};
-  for (const auto& leg : call.legs) {
-    for (const auto& media : leg->medias) {
-      const LocalPorts* ports = media->via->used_ports();
-      if (ports == nullptr || ports->local == nullptr) continue;
-      const auto remote = known->second.remotes.find(media->id);
-      ending.places.push_back(
-          {name_of(*leg), media->index,
-           remote == known->second.remotes.end() ? media->via->remote_rtp : remote->second,
-           Endpoint{ports->local->address, ports->port}});
-    }
-  }
+  for (auto& [id, place] : known->second.places) ending.places.push_back(std::move(place));
   endings_.push_back(std::move(ending));
   if (endings_.size() > kMostEndings) endings_.pop_front();
 }

@@ -44,6 +44,7 @@ class HomerReports final : public CallObserver {
   [[nodiscard]] std::uint64_t too_large() const { return too_large_; }
 
   void on_created(Call& call, Instant now) override;
+  void on_planned(Call& call) override;
   void on_ending(Call& call, EndReason reason, const Clock& clock) override;
   void on_forgotten(Call& call) override;
   void on_report(const CallReport& report) override;
@@ -53,6 +54,7 @@ class HomerReports final : public CallObserver {
   struct Place {
     std::string leg;
     unsigned media = 0;
+    /// Where it sends from, by signalling until the workers know it.
     Endpoint remote;
     Endpoint local;
   };
@@ -67,9 +69,11 @@ class HomerReports final : public CallObserver {
   struct Known {
     /// When the newest report about each stream came that was sent on.
     std::map<std::pair<MediaId, std::uint32_t>, Instant> told;
-    /// Where each media really sends from, by the workers.
-    std::map<MediaId, Endpoint> remotes;
+    /// Where each media is. The ports of a party may be closed before its call ends, so they are noted when
+    /// they are made.
+    std::map<MediaId, Place> places;
   };
+  void note_places(const Call& call);
   void note_ending(const Call& call);
   void tell_quality(const CallReport& report);
   void send(const Endpoint& from, const Endpoint& to, WallTime at, std::uint8_t type,

@@ -36,7 +36,9 @@ void Sender::send(std::string message) {
 
 Sender::Figures Sender::figures() const {
   const std::lock_guard lock(mutex_);
-  return figures_;
+  Figures now = figures_;
+  now.waiting += in_hand_;
+  return now;
 }
 
 void Sender::run(const std::stop_token& stop) {
@@ -55,6 +57,7 @@ std::string Sender::next(const std::stop_token& stop) {
   std::string message = std::move(backlog_.front());
   backlog_.pop_front();
   figures_.waiting -= message.size();
+  in_hand_ = message.size();
   return message;
 }
 
@@ -101,6 +104,7 @@ void Sender::note_sent() {
     const std::lock_guard lock(mutex_);
     figures_.is_up = true;
     ++figures_.sent;
+    in_hand_ = 0;
     now = figures_;
   }
   is_told_refused_ = false;
@@ -115,6 +119,7 @@ void Sender::note_refused(const std::string& why) {
     const std::lock_guard lock(mutex_);
     ++figures_.failed;
     figures_.is_up = false;
+    in_hand_ = 0;
   }
   if (std::exchange(is_told_refused_, true) || !options_.say) return;
   options_.say(true, fmt::format("{} refuses a report: {}", options_.name, why));

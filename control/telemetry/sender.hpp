@@ -39,7 +39,7 @@ class Sender {
     std::uint64_t full = 0;
     /// Refused by the server.
     std::uint64_t failed = 0;
-    /// Octets that wait.
+    /// Octets that wait, those of the message that is being sent included.
     std::size_t waiting = 0;
   };
 
@@ -75,6 +75,8 @@ class Sender {
   // Below: guarded by `mutex_`.
   std::deque<std::string> backlog_;
   Figures figures_;
+  /// Octets of the message that is being sent.
+  std::size_t in_hand_ = 0;
   // The last member: it uses all others.
   std::jthread thread_;
 };

@@ -142,7 +142,8 @@ def prometheus_get(path, **words):
         with urllib.request.urlopen(url, timeout=10) as reply:
             return json.load(reply)
     except urllib.error.HTTPError as error:
-        return json.load(error)
+        text = error.read().decode()
+        return json.loads(text) if text.startswith("{") else {"status": text}  # before it is ready it says so in plain text
     except OSError:
         return {"status": "not there"}
 
@@ -177,7 +178,7 @@ def queries_run(build):
             stage.parties += [a, b]
         call("over", 4700)
         call("running", 4720)
-        wait_for(lambda: prometheus_get("/api/v1/query", query="up").get("status") == "success", 20, "Prometheus")
+        wait_for(lambda: prometheus_get("/api/v1/query", query="up").get("status") == "success", 60, "Prometheus")
         stage.play(4)
         ng.ask("delete", "over", from_tag="A", delete_delay=0)
         ng.ask("query", "nobody")

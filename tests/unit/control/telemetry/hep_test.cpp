@@ -1,4 +1,4 @@
-// HEP packets. A dissector of another project judges them in tests/e2e/telemetry.py.
+// HEP packets. Homer's own library judges them in tests/e2e/telemetry.py.
 
 #include "control/telemetry/hep.hpp"
 
