@@ -2,16 +2,16 @@
 // takes keys.
 //
 // Where the relay has GET /events, each event brings a fresh board at once, and the board is asked for every two seconds
-// besides. Otherwise it is asked for every 0.8 s. A reply has only rows that are news.
+// besides. Otherwise it is asked for every 0.6 s. A reply has only rows that are news.
 import * as api from './api.ts';
 import { CallView, eventWord } from './detail.ts';
 import { by, fill, h, icon, say } from './dom.ts';
 import { FleetView } from './fleet.ts';
 import { Trails } from './history.ts';
 import { CallList, linkTo } from './list.ts';
-import { Calls, duration } from './model.ts';
+import { type Board, Calls, duration } from './model.ts';
 
-const POLL = 800;
+const POLL = 600;
 const POLL_WITH_EVENTS = 2000;
 const POLL_HIDDEN = 10_000;
 const PAUSE = 150;
@@ -51,24 +51,28 @@ async function refresh(): Promise<void> {
   isWanted = false;
   let delay = document.hidden ? POLL_HIDDEN : hasEvents ? POLL_WITH_EVENTS : POLL;
   const asked = { match, limit };
+  let board: Board | null = null;
   try {
-    const board = await api.board(calls.cursor, match, limit);
-    if (asked.match === match && asked.limit === limit) {
-      const changed = calls.take(board, Date.now());
-      answeredAt = Date.now();
-      trails.note(calls.rows.values(), now());
-      list.show(calls, changed, now());
-      fleet.take(board, calls, match);
-      update();
-      if (calls.cursor === '' && calls.total > 0) isWanted = true;
-    } else isWanted = true;
+    board = await api.board(calls.cursor, match, limit);
   } catch (why) {
     if (why instanceof api.NeedsToken) { isAsking = false; failed(why); return; }
     delay = Math.max(delay, 2000);
   }
   isAsking = false;
-  status();
+  if (board && (asked.match !== match || asked.limit !== limit)) { soon(0); return; }
   soon(isWanted ? PAUSE : delay);
+  if (board) take(board);
+  status();
+}
+
+function take(board: Board): void {
+  const changed = calls.take(board, Date.now());
+  answeredAt = Date.now();
+  if (calls.cursor === '' && calls.total > 0) soon(PAUSE);
+  trails.note(calls.rows.values(), now());
+  list.show(calls, changed, now());
+  fleet.take(board, calls, match);
+  update();
 }
 
 /** Shows what follows from the list. */
@@ -87,7 +91,7 @@ async function listen(): Promise<void> {
   let wait = 1000;
   for (;;) {
     try {
-      await api.events(lastEvent, take, () => { hasEvents = true; wait = 1000; status(); });
+      await api.events(lastEvent, hear, () => { hasEvents = true; wait = 1000; status(); });
     } catch (why) {
       if (why instanceof api.NotThere) { hasEvents = false; status(); return; }
       if (why instanceof api.NeedsToken) return;
@@ -99,7 +103,7 @@ async function listen(): Promise<void> {
   }
 }
 
-function take(event: { id: string; type: string; data: string }): void {
+function hear(event: { id: string; type: string; data: string }): void {
   lastEvent = event.id;
   soon(PAUSE);
   let told: Record<string, unknown>;
