@@ -2,6 +2,7 @@
 // that the API wants.
 import type { Board } from './model.ts';
 import type { Sample } from './history.ts';
+import { TYPES } from './happening.ts';
 import { EventReader, type ServerEvent } from './sse.ts';
 
 const KEY = 'rtpferry-token';
@@ -80,7 +81,7 @@ export async function events(after: string, take: (event: ServerEvent) => void, 
   const headers: Record<string, string> = { Accept: 'text/event-stream' };
   if (secret) headers.Authorization = `Bearer ${secret}`;
   if (after) headers['Last-Event-ID'] = after;
-  const reply = await ask('/events', { headers });
+  const reply = await ask(`/events?type=${TYPES.join(',')}`, { headers });
   if (!reply.body || !(reply.headers.get('Content-Type') ?? '').startsWith('text/event-stream')) throw new NotThere('/events');
   opened();
   const reader = new EventReader();

@@ -3,19 +3,12 @@
 import { Charts, clock } from './charts.ts';
 import { NeedsToken, NotThere, type Explanation, type Verdict, explain, show, timeline } from './api.ts';
 import { fill, h, icon, say } from './dom.ts';
+import { title } from './happening.ts';
 import type { Happening, Trail } from './history.ts';
 import { type Medium, type Party, type Row, type Way, codecs, duration, jitterGrade, jitterText, lossGrade, lossText, mosGrade, mosText, spaced, standingOf, wordOf } from './model.ts';
 
 const EXPLAIN_EVERY = 2000;
 const SPANS: readonly [string, number][] = [['5 min', 300_000], ['30 min', 1_800_000], ['Whole call', 0]];
-
-/** Words for what an event of the relay says. */
-const WORDS: Record<string, string> = {
-  'call-start': 'The call began', 'call-end': 'The call ended', 'media-start': 'First packet', latched: 'Source learned',
-  'one-way': 'One-way audio', timeout: 'No media: time-out', dtmf: 'Key pressed', quality: 'Quality alarm',
-  'recording-start': 'Recording began', 'recording-end': 'Recording ended', verdict: 'Verdict',
-};
-export const eventWord = (type: string) => WORDS[type] ?? spaced(type);
 
 const severityIcon = (severity: string) => icon(severity === 'fault' ? 'silent' : severity === 'note' ? 'note' : 'fine');
 
@@ -164,7 +157,7 @@ export class CallView {
 
   log(): void {
     const all: Happening[] = this.trail?.happenings ?? [];
-    const items = [...all].reverse().slice(0, 40).map(each => h('li', { class: each.severity ?? '' }, h('time', {}, clock(each.at_ms)), h('b', {}, eventWord(each.type)), h('span', {}, each.text)));
+    const items = [...all].reverse().slice(0, 40).map(each => h('li', { class: each.severity ?? '' }, h('time', {}, clock(each.at_ms)), h('b', {}, title(each.type)), h('span', {}, each.text)));
     if (this.row) items.push(h('li', {}, h('time', {}, clock(this.row.begun_ms)), h('b', {}, 'The call began')));
     fill(this.happened, ...items);
   }
@@ -209,7 +202,7 @@ export class CallView {
 
   private draw(): void {
     const now = this.now();
-    if (this.charts && this.trail) this.charts.show(this.trail.samples, this.trail.happenings.filter(each => each.type !== 'dtmf'), this.isGone ? (this.trail.samples.at(-1)?.at_ms ?? now) : now);
+    if (this.charts && this.trail) this.charts.show(this.trail.samples, this.trail.happenings, this.isGone ? (this.trail.samples.at(-1)?.at_ms ?? now) : now);
   }
 
   private zoom(button: HTMLElement, span: number): void {

@@ -1,20 +1,23 @@
 // Joins the parts: asks for the board, listens to events, follows the address (#/ is the list, #/call/ID one call), and
 // takes keys.
 //
-// Where the relay has GET /events, each event brings a fresh board at once, and the board is asked for every two seconds
-// besides. Otherwise it is asked for every 0.8 s. A reply has only rows that are news.
+// Where the relay has GET /events, each event brings a fresh board at once, and the board is asked for every second
+// besides. Otherwise it is asked for every 0.6 s. A reply has only rows that are news.
 import * as api from './api.ts';
-import { CallView, eventWord } from './detail.ts';
+import { CallView } from './detail.ts';
 import { by, fill, h, icon, say } from './dom.ts';
 import { FleetView } from './fleet.ts';
+import { type Fields, severity, title, words } from './happening.ts';
 import { Trails } from './history.ts';
 import { CallList, linkTo } from './list.ts';
-import { Calls, duration } from './model.ts';
+import { type Board, Calls, duration } from './model.ts';
 
-const POLL = 800;
-const POLL_WITH_EVENTS = 2000;
+const POLL = 600;
+const POLL_WITH_EVENTS = 1000;
 const POLL_HIDDEN = 10_000;
 const PAUSE = 150;
+/** Least time between two boards, however many events come. */
+const GAP = 400;
 const LIMITS = [300, 500] as const;
 
 const calls = new Calls();
@@ -29,9 +32,11 @@ let limit: number = LIMITS[0];
 let hasEvents = false;
 let lastEvent = '';
 let answeredAt = 0;
+let askedAt = 0;
 let isAsking = false;
 let isWanted = false;
 let timer = 0;
+let dueAt = 0;
 
 // ---- asking
 
@@ -41,34 +46,42 @@ function failed(why: unknown): void {
 
 /** Asks for a board after so many ms; an earlier date that was set already stays. */
 function soon(delay: number): void {
-  if (isAsking) { isWanted ||= delay <= PAUSE; return; }
+  if (isAsking) { isWanted ||= delay <= GAP; return; }
+  if (timer !== 0 && dueAt <= Date.now() + delay) return;
   clearTimeout(timer);
+  dueAt = Date.now() + delay;
   timer = window.setTimeout(() => void refresh(), delay);
 }
 
 async function refresh(): Promise<void> {
   isAsking = true;
+  timer = 0;
   isWanted = false;
+  askedAt = Date.now();
   let delay = document.hidden ? POLL_HIDDEN : hasEvents ? POLL_WITH_EVENTS : POLL;
   const asked = { match, limit };
+  let board: Board | null = null;
   try {
-    const board = await api.board(calls.cursor, match, limit);
-    if (asked.match === match && asked.limit === limit) {
-      const changed = calls.take(board, Date.now());
-      answeredAt = Date.now();
-      trails.note(calls.rows.values(), now());
-      list.show(calls, changed, now());
-      fleet.take(board, calls, match);
-      update();
-      if (calls.cursor === '' && calls.total > 0) isWanted = true;
-    } else isWanted = true;
+    board = await api.board(calls.cursor, match, limit);
   } catch (why) {
     if (why instanceof api.NeedsToken) { isAsking = false; failed(why); return; }
     delay = Math.max(delay, 2000);
   }
   isAsking = false;
-  status();
+  if (board && (asked.match !== match || asked.limit !== limit)) { soon(0); return; }
   soon(isWanted ? PAUSE : delay);
+  if (board) take(board);
+  status();
+}
+
+function take(board: Board): void {
+  const changed = calls.take(board, Date.now());
+  answeredAt = Date.now();
+  if (calls.cursor === '' && calls.total > 0) soon(PAUSE);
+  trails.note(calls.rows.values(), now());
+  list.show(calls, changed, now());
+  fleet.take(board, calls, match);
+  update();
 }
 
 /** Shows what follows from the list. */
@@ -87,7 +100,7 @@ async function listen(): Promise<void> {
   let wait = 1000;
   for (;;) {
     try {
-      await api.events(lastEvent, take, () => { hasEvents = true; wait = 1000; status(); });
+      await api.events(lastEvent, hear, () => { hasEvents = true; wait = 1000; status(); });
     } catch (why) {
       if (why instanceof api.NotThere) { hasEvents = false; status(); return; }
       if (why instanceof api.NeedsToken) return;
@@ -99,19 +112,18 @@ async function listen(): Promise<void> {
   }
 }
 
-function take(event: { id: string; type: string; data: string }): void {
+function hear(event: { id: string; type: string; data: string }): void {
   lastEvent = event.id;
-  soon(PAUSE);
-  let told: Record<string, unknown>;
-  try { told = JSON.parse(event.data) as Record<string, unknown>; } catch { return; }
+  soon(Math.max(60, GAP - (Date.now() - askedAt)));
+  let told: Fields;
+  try { told = JSON.parse(event.data) as Fields; } catch { return; }
   const callId = told['call-id'];
   const row = typeof callId === 'string' ? calls.byCallId(callId) : undefined;
   if (!row) return;
-  const known = ['type', 'time', 'call-id', 'id'];
-  const text = Object.entries(told).filter(([name, value]) => !known.includes(name) && (typeof value === 'string' || typeof value === 'number')).map(([name, value]) => `${name} ${String(value)}`).join(', ');
+  const text = words(event.type, told);
   const time = typeof told['time'] === 'string' ? Date.parse(told['time']) : NaN;
-  trails.of(row.id, now()).tell({ at_ms: Number.isNaN(time) ? now() : time, type: event.type, text });
-  if (view.shown === row.call_id) { view.log(); say(by('spoken'), `${eventWord(event.type)}: ${text}`); }
+  trails.of(row.id, now()).tell({ at_ms: Number.isNaN(time) ? now() : time, type: event.type, text, severity: severity(event.type, told) });
+  if (view.shown === row.call_id) { view.log(); say(by('spoken'), `${title(event.type)}: ${text}`); }
 }
 
 // ---- what is shown

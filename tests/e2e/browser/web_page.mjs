@@ -60,11 +60,11 @@ const actions = {
     await page.locator('.verdict').first().waitFor();
     return { call, sentence, clicks: 1, title: await page.textContent('.call-title'), view: await page.locator('#call').innerText() };
   },
-  /** What axe-core finds, as rule and place. */
+  /** What axe-core finds, as rule and place. Lines of calls that are well are all alike: it looks at five of them. */
   async axe({ page: name }) {
     const { page } = pages.get(name);
     await page.evaluate(axe);
-    const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+    const found = await page.evaluate(() => window.axe.run({ include: [document], exclude: [['.group.fine li:nth-child(n+6)']] }, { resultTypes: ['violations'] }));
     return found.violations.flatMap(each => each.nodes.map(node => `${each.id}: ${node.target.join(' ')}`));
   },
   async shot({ page: name, file, full = false }) {
