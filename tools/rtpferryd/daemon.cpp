@@ -128,7 +128,7 @@ class Daemon {
         pages_(cli_, metrics_, manager_) {
     // Needed to open sockets. Threads that run already do not get these rights.
     const RaisedRights raised;
-    happenings_.follow(manager_);
+    event_outputs_.follow(manager_);
     connect_operator(!rtpproxy_sockets.empty());
     follow_listeners();
     set_flight_mode(config.flight);
@@ -155,7 +155,7 @@ class Daemon {
       http_.push_back(std::make_unique<http::HttpServer>(
           connections_, local, tls, http_commands_, [] { return system_clocks().wall; }, http_options()));
       http_.back()->set_pages([this](std::string_view target) { return pages_.get(target); });
-      happenings_.serve(*http_.back());
+      event_outputs_.serve(*http_.back());
       log::info("NG over {} and WebSocket on {}{}", tls == nullptr ? "HTTP" : "HTTPS", local.to_string(),
                 access_note(local));
     };
@@ -186,7 +186,7 @@ class Daemon {
   void set_arguments(std::span<char* const> arguments) { arguments_ = arguments; }
   void run() {
     event_base_dispatch(base_.get());
-    happenings_.stop();
+    event_outputs_.stop();
   }
   std::size_t calls() const { return manager_.size(); }
   /// From now on the process may make only the system calls that serving needs.
@@ -524,13 +524,13 @@ class Daemon {
     if (has_rtpproxy)
       access.rtpproxy = sources.rtpproxy = [this] { return figures_of(rtpp_, rtpproxy_notifier_, manager_); };
     sources.connections = [this] { return figures_of(connections_, access_); };
-    access.events = [this] { return happenings_.figures(); };
+    access.events = [this] { return event_outputs_.figures(); };
     access.facts = [this] { return facts(); };
     access.drain = [this](bool on) { on ? drain() : manager_.set_draining(false); };
     access.parameters = &parameters_;
     sources.exposure = exposure_of(config_, !http_token_.empty());
     cli_.set_daemon(std::move(access));
-    happenings_.begin_reports(
+    event_outputs_.begin_reports(
         [this](const nlohmann::json& request) { return cli_.execute(request, "mqtt"); });
     metrics_.set_sources(std::move(sources));
     ng_.set_parameters(&parameters_);
@@ -617,7 +617,7 @@ class Daemon {
   PromptLibrary sounds_;
   CallNews news_{{notifier_, rtpproxy_notifier_, metrics_, memory_}, config_.cdr, system_clocks};
   // Must outlive the manager, which tells it of calls.
-  EventOutputs happenings_{config_, base_.get()};
+  EventOutputs event_outputs_{config_, base_.get()};
   // Must outlive the workers, which give it what is to be converted.
   std::shared_ptr<FaxBoard> faxes_ = std::make_shared<FaxBoard>();
   MediaThreads media_;
