@@ -31,7 +31,7 @@ string add_webhook_types(Config& config, string_view text) {
   return {};
 }
 
-/// A topic to publish at has no wildcards (MQTT 3.1.1 §4.7.1).
+/// A topic to publish at has no wildcards (MQTT 3.1.1, "Topic wildcards").
 string read_topic(Config& config, string_view text) {
   if (text.empty() || text.size() > 1000 || text.find_first_of(string_view("#+\0", 3)) != string_view::npos)
     return fmt::format("'{}' is no topic to publish at (it has no # and no +)", text);

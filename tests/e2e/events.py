@@ -35,7 +35,7 @@ TYPES_OF_A_CALL = ["call-start", "media-start", "latched", "media-start", "latch
 
 
 class EventSource:
-    """A client of Server-Sent Events (WHATWG HTML 9.2), as far as this needs."""
+    """A client of Server-Sent Events (HTML standard), as far as this needs."""
 
     def __init__(self, query="", last=None):
         self.socket = socket.create_connection(("127.0.0.1", HTTP), 10)
@@ -75,7 +75,7 @@ class Collector:
     """Takes events by POST, and notes those whose signature is good. `refuse`: Call-IDs that it answers with 400 for now."""
 
     def __init__(self):
-        self.events, self.refuse, self.bad = [], set(), 0
+        self.events, self.refuse, self.bad, self.connections = [], set(), 0, set()
         self.server = None
 
     def start(self):
@@ -83,6 +83,14 @@ class Collector:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                collector.connections.add(self.connection)
+
+            def finish(self):
+                collector.connections.discard(self.connection)
+                super().finish()
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -110,6 +118,11 @@ class Collector:
     def die(self):
         self.server.shutdown()
         self.server.server_close()
+        for connection in list(self.connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the relay has closed it
 
     def of(self, call):
         """Its events of one call, each once, in the order in which they came first."""
@@ -127,14 +140,15 @@ class Broker:
         self.directory = temporary("ferry-mqtt-")
         self.config = os.path.join(self.directory, "conf")
         with open(self.config, "w") as file:
-            file.write(f"listener {BROKER} 127.0.0.1\nallow_anonymous true\n")
+            # What the subscriber misses while it is away waits for it, over a restart of the broker too.
+            file.write(f"listener {BROKER} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {self.directory}/\nuser root\n")
         self.messages = []
         self.process = self.subscriber = None
 
     def start(self):
         self.process = subprocess.Popen([shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", self.config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda: can_connect(BROKER), 10, "the broker listens")
-        self.subscriber = subprocess.Popen(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(BROKER), "-t", "ferry/#", "-q", "1", "-F", "%t %p"],
+        self.subscriber = subprocess.Popen(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(BROKER), "-t", "ferry/#", "-q", "1", "-i", "subscriber", "-c", "-F", "%t %p"],
                                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         threading.Thread(target=self.read, args=(self.subscriber,), daemon=True).start()
 
@@ -248,6 +262,7 @@ def web_socket(relay, stage):
 
 def webhook(relay, stage, collector):
     wait_for(lambda: len(collector.of("socket")) == 6, 10, "the collector has all that happened so far")
+    wait_for(lambda: relay.stats()["webhooks"][0]["waiting"] == 0, 5, "the relay knows it")
     collector.die()
     relay.call("while-away", stage)
     wait_for(lambda: relay.stats()["webhooks"][0]["failed"] > 0, 10, "the relay notices that nobody answers")

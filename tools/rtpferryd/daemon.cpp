@@ -131,7 +131,7 @@ class Daemon {
         pages_(cli_, metrics_, manager_) {
     // Needed to open sockets. Threads that run already do not get these rights.
     const RaisedRights raised;
-    happenings_.follow(manager_);
+    event_outputs_.follow(manager_);
     connect_operator(!rtpproxy_sockets.empty());
     follow_listeners();
     set_flight_mode(config.flight);
@@ -158,7 +158,7 @@ class Daemon {
       http_.push_back(std::make_unique<http::HttpServer>(
           connections_, local, tls, http_commands_, [] { return system_clocks().wall; }, http_options()));
       http_.back()->set_pages([this](std::string_view target) { return pages_.get(target); });
-      happenings_.serve(*http_.back());
+      event_outputs_.serve(*http_.back());
       http_.back()->set_front([](std::string_view path) { return pages::web_file(path, true); });
       log::info("NG over {} and WebSocket on {}{}", tls == nullptr ? "HTTP" : "HTTPS", local.to_string(),
                 access_note(local));
@@ -190,7 +190,7 @@ class Daemon {
   void set_arguments(std::span<char* const> arguments) { arguments_ = arguments; }
   void run() {
     event_base_dispatch(base_.get());
-    happenings_.stop();
+    event_outputs_.stop();
   }
   std::size_t calls() const { return manager_.size(); }
   /// Tells the service manager that calls may come.
@@ -543,13 +543,13 @@ class Daemon {
       access.rtpproxy = sources.rtpproxy = [this] { return figures_of(rtpp_, rtpproxy_notifier_, manager_); };
     sources.connections = [this] { return figures_of(connections_, access_); };
     sources.telemetry = [this] { return telemetry_.figures(); };
-    access.events = [this] { return happenings_.figures(); };
+    access.events = [this] { return event_outputs_.figures(); };
     access.facts = [this] { return facts(); };
     access.drain = [this](bool on) { on ? drain() : take_calls_again(); };
     access.parameters = &parameters_;
     sources.exposure = exposure_of(config_, !http_token_.empty());
     cli_.set_daemon(std::move(access));
-    happenings_.begin_reports(
+    event_outputs_.begin_reports(
         [this](const nlohmann::json& request) { return cli_.execute(request, "mqtt"); });
     metrics_.set_sources(std::move(sources));
     metrics_.set_names(config_.telemetry.names);
@@ -642,7 +642,7 @@ class Daemon {
   // Must outlive the manager, which tells it of calls to the end.
   Telemetry telemetry_{config_.telemetry};
   // Must outlive the manager, which tells it of calls.
-  EventOutputs happenings_{config_, base_.get()};
+  EventOutputs event_outputs_{config_, base_.get()};
   // Must outlive the workers, which give it what is to be converted.
   std::shared_ptr<FaxBoard> faxes_ = std::make_shared<FaxBoard>();
   MediaThreads media_;

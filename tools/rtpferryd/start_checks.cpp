@@ -6,6 +6,7 @@
 
 #include "codecs/tone/cadence.hpp"
 #include "control/protocol/access.hpp"
+#include "control/protocol/events/mqtt_publisher.hpp"
 #include "control/protocol/rtpproxy/notifier.hpp"
 #include "recorder/settings_check.hpp"
 #include "relay/srtp/backends.hpp"
@@ -165,6 +166,8 @@ std::vector<std::string> what_cannot_work(const Config& config, const InterfaceS
   check_certificates(config, wrongs);
   check_homer(config, wrongs);
   check_offload(config, wrongs);
+  if (std::string fault = events::fault_of(config.events.mqtt); !fault.empty())
+    wrongs.push_back(std::move(fault));
   for (std::string& fault : faults_of(config.recorder, user_changes(config)))
     wrongs.push_back(std::move(fault));
   return wrongs;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <future>
+#include <memory>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -21,6 +23,7 @@ using namespace std::chrono_literals;
 constexpr unsigned kLongestPause = 60;
 constexpr Duration kTellDropsAgain = 10s;
 constexpr Duration kTimeToLeave = 1s;
+constexpr Duration kTimeToStop = 2s;
 
 std::string text_of_error(int error) {
   return error == MOSQ_ERR_ERRNO ? std::strerror(errno) : mosquitto_strerror(error);
@@ -28,35 +31,51 @@ std::string text_of_error(int error) {
 
 const char* or_null(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
 
+/// Gives the settings to a new client. Returns a sentence if they cannot work, else an empty text.
+std::string take_settings(mosquitto* client, const MqttSettings& settings) {
+  std::string fault;
+  const auto check = [&](int error, std::string_view option) {
+    if (error != MOSQ_ERR_SUCCESS && fault.empty())
+      fault = fmt::format("{}: {}", option, text_of_error(error));
+  };
+  if (client == nullptr) return fmt::format("mqtt-id: {}", text_of_error(MOSQ_ERR_ERRNO));
+  if (!settings.user.empty())
+    check(mosquitto_username_pw_set(client, settings.user.c_str(), or_null(settings.password)), "mqtt-user");
+  if (settings.certificate.empty() != settings.key.empty())
+    return "mqtt-certfile and mqtt-keyfile belong together";
+  if (settings.has_tls())
+    check(mosquitto_tls_set(client, or_null(settings.ca_file), or_null(settings.ca_path),
+                            or_null(settings.certificate), or_null(settings.key), nullptr),
+          "mqtt-cafile, mqtt-capath, mqtt-certfile, mqtt-keyfile");
+  if (!settings.alpn.empty())
+    check(mosquitto_string_option(client, MOSQ_OPT_TLS_ALPN, settings.alpn.c_str()), "mqtt-tls-alpn");
+  return fault;
+}
+
 }  // namespace
+
+std::string fault_of(const MqttSettings& settings) {
+  if (settings.host.empty()) return {};
+  mosquitto_lib_init();
+  mosquitto* client = mosquitto_new(or_null(settings.id), true, nullptr);
+  std::string fault = take_settings(client, settings);
+  mosquitto_destroy(client);
+  mosquitto_lib_cleanup();
+  return fault;
+}
 
 MqttPublisher::MqttPublisher(MqttSettings settings) : settings_(std::move(settings)) {
   mosquitto_lib_init();
   client_ = mosquitto_new(or_null(settings_.id), true, this);
-  if (client_ == nullptr) throw std::runtime_error(fmt::format("mqtt-id: {}", text_of_error(MOSQ_ERR_ERRNO)));
-  try {
-    configure();
-  } catch (...) {
+  if (std::string fault = take_settings(client_, settings_); !fault.empty()) {
     mosquitto_destroy(client_);
     mosquitto_lib_cleanup();
-    throw;
+    throw std::runtime_error(fault);
   }
+  connect();
 }
 
-void MqttPublisher::configure() {
-  const auto check = [](int error, std::string_view option) {
-    if (error != MOSQ_ERR_SUCCESS)
-      throw std::runtime_error(fmt::format("{}: {}", option, text_of_error(error)));
-  };
-  if (!settings_.user.empty())
-    check(mosquitto_username_pw_set(client_, settings_.user.c_str(), or_null(settings_.password)),
-          "mqtt-user");
-  if (settings_.has_tls())
-    check(mosquitto_tls_set(client_, or_null(settings_.ca_file), or_null(settings_.ca_path),
-                            or_null(settings_.certificate), or_null(settings_.key), nullptr),
-          "mqtt-cafile, mqtt-capath, mqtt-certfile, mqtt-keyfile");
-  if (!settings_.alpn.empty())
-    check(mosquitto_string_option(client_, MOSQ_OPT_TLS_ALPN, settings_.alpn.c_str()), "mqtt-tls-alpn");
+void MqttPublisher::connect() {
   mosquitto_reconnect_delay_set(client_, 1, kLongestPause, true);
   mosquitto_connect_callback_set(client_, [](mosquitto*, void* self, int code) {
     static_cast<MqttPublisher*>(self)->on_connect(code);
@@ -70,10 +89,10 @@ void MqttPublisher::configure() {
     if (publisher.settings_.qos != 0) --publisher.under_way_;
   });
   // The first look-up of the name waits for DNS. If it fails, the thread of libmosquitto tries again.
-  begin_ = std::thread([this] {
-    mosquitto_connect_async(client_, settings_.host.c_str(), settings_.port_in_force(),
-                            static_cast<int>(settings_.keep_alive.count()));
-    mosquitto_loop_start(client_);
+  begin_ = std::thread([client = client_, settings = settings_] {
+    mosquitto_connect_async(client, settings.host.c_str(), settings.port_in_force(),
+                            static_cast<int>(settings.keep_alive.count()));
+    mosquitto_loop_start(client);
   });
 }
 
@@ -84,11 +103,19 @@ MqttPublisher::~MqttPublisher() {
     std::this_thread::sleep_for(5ms);
     go_on();
   }
-  begin_.join();
-  // A thread that waits for a name or an address that does not answer would hold up the end.
-  const bool is_connected = is_connected_;
-  mosquitto_disconnect(client_);
-  mosquitto_loop_stop(client_, !is_connected);
+  mosquitto_connect_callback_set(client_, nullptr);
+  mosquitto_disconnect_callback_set(client_, nullptr);
+  mosquitto_publish_callback_set(client_, nullptr);
+  // Both threads may wait for a name, or for an address that does not answer. They must not hold up the end, so
+  // the client is then left to the end of the process.
+  const auto over = std::make_shared<std::promise<void>>();
+  std::thread([client = client_, over, begin = std::move(begin_)]() mutable {
+    begin.join();
+    mosquitto_disconnect(client);
+    mosquitto_loop_stop(client, false);
+    over->set_value();
+  }).detach();
+  if (over->get_future().wait_for(kTimeToStop) != std::future_status::ready) return;
   mosquitto_destroy(client_);
   mosquitto_lib_cleanup();
 }

@@ -22,6 +22,10 @@ struct MqttCounts {
   std::uint64_t dropped = 0;
 };
 
+/// Says in a sentence why these settings cannot work, such as a certificate that cannot be read; empty if they
+/// can. Reads files.
+[[nodiscard]] std::string fault_of(const MqttSettings& settings);
+
 /// A client of one broker. libmosquitto has a thread of its own for it, which connects, and connects again
 /// with growing pauses up to a minute. Messages that the broker did not acknowledge are sent again. Control
 /// thread only, except for the counts.
@@ -31,8 +35,7 @@ class MqttPublisher final : public EventSubscriber {
   static constexpr std::size_t kMostWaiting = 10'000;
   static constexpr int kMostUnderWay = 500;
 
-  /// Begins to connect. Throws std::runtime_error with a sentence if the settings cannot work, such as a
-  /// certificate that cannot be read.
+  /// Begins to connect. Throws std::runtime_error with a sentence if the settings cannot work (`fault_of`).
   explicit MqttPublisher(MqttSettings settings);
   /// Gives messages a second to leave.
   ~MqttPublisher() override;
@@ -57,7 +60,7 @@ class MqttPublisher final : public EventSubscriber {
     std::string payload;
     bool is_report = false;
   };
-  void configure();
+  void connect();
   void add(Message message);
   // On the thread of libmosquitto.
   void on_connect(int code);

@@ -26,7 +26,7 @@ std::string_view in_query(std::string_view target, std::string_view name) {
   return {};
 }
 
-/// Server-Sent Events (WHATWG HTML §9.2).
+/// Server-Sent Events (the HTML standard, "Server-sent events").
 class EventStreamConnection final : public LiveConnection {
  public:
   explicit EventStreamConnection(Connection& connection) : connection_(connection) {}

@@ -1,5 +1,5 @@
-// Pages without an end: the server sends a message whenever there is one, as Server-Sent Events (WHATWG HTML
-// §9.2) or over a WebSocket.
+// Pages without an end: the server sends a message whenever there is one, as Server-Sent Events (the HTML
+// standard, "Server-sent events") or over a WebSocket.
 #pragma once
 
 #include "control/protocol/http/command_handler.hpp"

@@ -12,6 +12,8 @@
 // port itself.
 //
 // Traps:
+// - What the peer has sent before the second socket is there waits in the port's own one, and would leave behind
+//   what comes to the second. So the engine connects at a moment at which nothing waits.
 // - The kernel reuses descriptor numbers at once. A ready event may be for a descriptor that was detached
 //   after the wait; `Port::attached` decides, and the next `wait` sorts it out.
 // - Linux reports an ICMP error of an earlier datagram as the result of the next `send`. So a failed `send`
@@ -40,6 +42,16 @@
 namespace ferry {
 
 namespace {
+
+/// Packets that leave without a connected socket while datagrams wait. Then it is opened all the same: a flood
+/// of strangers must not keep the faster path from the peer.
+constexpr std::uint8_t kMostPostponed = 50;
+
+/// True if a datagram waits in a socket.
+bool has_waiting(int fd) noexcept {
+  char octet = 0;
+  return recv(fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
 
 // Sets the DSCP and ECN octet of what leaves a socket.
 void set_mark(int fd, AddressFamily family, std::uint8_t tos) noexcept {
@@ -324,6 +336,12 @@ int PortableIo::connected_to(PortHandle port, const PacketSlot& packet) noexcept
   if (ports_[index].refused || ports_[index].has_many) return -1;
   if (ports_[index].peer == packet.remote) return connected_->of(port);
   // The peer has moved, or this is the first packet to a locked peer.
+  std::uint8_t& postponed = ports_[index].postponed;
+  if (postponed < kMostPostponed && has_waiting(port.native)) {
+    ++postponed;
+    return -1;
+  }
+  postponed = 0;
   const int before = connected_->of(port);
   const int fd = connected_->connect_to(port, packet.remote);
   // A new descriptor is one that epoll does not know yet.

@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace ferry::test {
+namespace ferry::test::call_events_test {
 namespace {
 
 using events::EventType;
@@ -180,7 +180,10 @@ TEST_F(CallEventsTest, BadQualityIsOfAnotherType) {
   news.media = 1;
   const Call& call = *world_->manager().find("c");
   calls_.on_health(call, news);
-  calls_.on_health(call, {.cause = Cause::kBrokenUp, .lasted = 3s});
+  HealthNews recovered;
+  recovered.cause = Cause::kBrokenUp;
+  recovered.lasted = 3s;
+  calls_.on_health(call, recovered);
   const auto told = of(EventType::kQuality);
   ASSERT_EQ(told.size(), 2u);
   EXPECT_EQ(told[0]["sentence"], "A hears B badly");
@@ -191,8 +194,14 @@ TEST_F(CallEventsTest, BadQualityIsOfAnotherType) {
 TEST_F(CallEventsTest, KeysAreToldAsPeopleWriteThem) {
   dial();
   Call& call = *world_->manager().find("c");
-  calls_.on_dtmf(call, *call.legs[0], {.event = 11, .volume = 10, .duration_ms = 90});
-  calls_.on_dtmf(call, *call.legs[1], {.event = 16});
+  DtmfEvent hash;
+  hash.event = 11;
+  hash.volume = 10;
+  hash.duration_ms = 90;
+  calls_.on_dtmf(call, *call.legs[0], hash);
+  DtmfEvent flash;
+  flash.event = 16;
+  calls_.on_dtmf(call, *call.legs[1], flash);
   const auto told = of(EventType::kDtmf);
   ASSERT_EQ(told.size(), 2u);
   EXPECT_EQ(told[0]["digit"], "#");
@@ -246,7 +255,12 @@ TEST_F(CallEventsTest, CallsThatGoOnEndWhenTheRelayStops) {
 
 class RtpproxyEventsTest : public CallEventsTest {
  protected:
-  RtpproxyEventsTest() : CallEventsTest({.rtpproxy = true}) {}
+  RtpproxyEventsTest() : CallEventsTest(options()) {}
+  static WorldOptions options() {
+    WorldOptions made;
+    made.rtpproxy = true;
+    return made;
+  }
 };
 
 TEST_F(RtpproxyEventsTest, SessionsHaveTheCallIdThatTheProxyKnows) {
@@ -258,4 +272,4 @@ TEST_F(RtpproxyEventsTest, SessionsHaveTheCallIdThatTheProxyKnows) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::call_events_test

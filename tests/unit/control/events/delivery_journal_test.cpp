@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace ferry::events {
+namespace ferry::events::delivery_journal_test {
 namespace {
 
 Event event(std::uint64_t number, const std::string& call) {
@@ -48,4 +48,4 @@ TEST(DeliveryJournal, LinesOfOthersAreSkippedAndCounted) {
 }
 
 }  // namespace
-}  // namespace ferry::events
+}  // namespace ferry::events::delivery_journal_test

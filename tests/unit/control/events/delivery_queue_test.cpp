@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::events {
+namespace ferry::events::delivery_queue_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -132,4 +132,4 @@ TEST_F(DeliveryQueueTest, WhateverFailsEachEventIsTakenOnceAndTheOrderOfItsCallS
 }
 
 }  // namespace
-}  // namespace ferry::events
+}  // namespace ferry::events::delivery_queue_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::events {
+namespace ferry::events::event_filter_test {
 namespace {
 
 Event event(EventType type, const std::string& call) { return {1, type, call, "{}"}; }
@@ -33,4 +33,4 @@ TEST(EventFilter, AnUnknownTypeIsASentenceAndChangesNothing) {
 }
 
 }  // namespace
-}  // namespace ferry::events
+}  // namespace ferry::events::event_filter_test

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace ferry::events {
+namespace ferry::events::event_reader_test {
 namespace {
 
 class EventReaderTest : public ::testing::Test {
@@ -80,4 +80,4 @@ TEST_F(EventReaderTest, OnlyWhatTheFilterWantsComes) {
 }
 
 }  // namespace
-}  // namespace ferry::events
+}  // namespace ferry::events::event_reader_test

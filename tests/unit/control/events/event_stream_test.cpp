@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace ferry::events {
+namespace ferry::events::event_stream_test {
 namespace {
 
 /// Does what the test says with each event.
@@ -73,4 +73,4 @@ TEST_F(EventStreamTest, SubscribersMayComeAndGoWhileAnEventIsPublished) {
 }
 
 }  // namespace
-}  // namespace ferry::events
+}  // namespace ferry::events::event_stream_test

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::events {
+namespace ferry::events::event_test {
 namespace {
 
 TEST(Event, EachTypeIsFoundByItsNameAndByNoOther) {
@@ -42,4 +42,4 @@ TEST(Event, TimesAreWrittenWithMilliseconds) {
 }
 
 }  // namespace
-}  // namespace ferry::events
+}  // namespace ferry::events::event_test

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace ferry::events {
+namespace ferry::events::event_pages_test {
 namespace {
 
 /// Takes messages while the test lets it.
@@ -106,4 +106,4 @@ TEST_F(EventPagesTest, EachClientGetsASignOfLife) {
 }
 
 }  // namespace
-}  // namespace ferry::events
+}  // namespace ferry::events::event_pages_test

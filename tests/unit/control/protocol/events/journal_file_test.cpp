@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-namespace ferry::events {
+namespace ferry::events::journal_file_test {
 namespace {
 
 class JournalFileTest : public ::testing::Test {
@@ -109,4 +109,4 @@ TEST_F(JournalFileTest, TheFileDoesNotGrowWithWhatIsOver) {
 }
 
 }  // namespace
-}  // namespace ferry::events
+}  // namespace ferry::events::journal_file_test

@@ -16,7 +16,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-namespace ferry::events {
+namespace ferry::events::mqtt_publisher_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -181,14 +181,15 @@ TEST_F(MqttPublisherTest, WithQualityOfServiceZeroNothingIsAcknowledged) {
 TEST_F(MqttPublisherTest, ACertificateThatCannotBeReadIsASentence) {
   MqttSettings bad;
   bad.host = "127.0.0.1";
+  EXPECT_EQ(fault_of(bad), "");
   bad.ca_file = "/nowhere";
-  try {
-    MqttPublisher publisher(bad);
-    FAIL();
-  } catch (const std::runtime_error& e) {
-    EXPECT_TRUE(std::string(e.what()).starts_with("mqtt-cafile")) << e.what();
-  }
+  EXPECT_TRUE(fault_of(bad).starts_with("mqtt-cafile")) << fault_of(bad);
+  EXPECT_THROW(MqttPublisher{bad}, std::runtime_error);
+  bad.key = "/nowhere";
+  EXPECT_EQ(fault_of(bad), "mqtt-certfile and mqtt-keyfile belong together");
+  bad.host.clear();
+  EXPECT_EQ(fault_of(bad), "") << "without a broker nobody asks";
 }
 
 }  // namespace
-}  // namespace ferry::events
+}  // namespace ferry::events::mqtt_publisher_test

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::events {
+namespace ferry::events::outbox_test {
 namespace {
 
 TEST(Outbox, KeepsTheOrderAndCountsWhatDoesNotFit) {
@@ -34,4 +34,4 @@ TEST(Outbox, EachValueReachesTheOtherThreadOnce) {
 }
 
 }  // namespace
-}  // namespace ferry::events
+}  // namespace ferry::events::outbox_test

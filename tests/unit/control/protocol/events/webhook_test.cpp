@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace ferry::events {
+namespace ferry::events::webhook_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -149,4 +149,4 @@ TEST_F(WebhookTest, MoreThanTheLimitNeverWaits) {
 }
 
 }  // namespace
-}  // namespace ferry::events
+}  // namespace ferry::events::webhook_test

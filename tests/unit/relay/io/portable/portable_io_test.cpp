@@ -187,6 +187,41 @@ TEST_P(PortableTest, LAT7_ConnectingToTheLockedPeerStillHearsAndSilencesStranger
 }
 
 // The kernel fragments what the link needs in fragments; loopback needs none up to its 64 kB.
+TEST_P(PortableTest, NothingIsOvertakenWhenThePeerIsConnectedTo) {
+  PortableIo io(connected_);
+  Peer peer(address_ + ":0");
+  ASSERT_TRUE(io.attach(port_, 7));
+  for (const char word : {'a', 'b', 'c'}) peer.send(local_, word);
+  std::string heard;
+  std::array<PacketBuffer, 8> batch;
+  for (char word = 'd'; heard.size() < 12; ++word) {
+    const Instant end = io.now() + 2s;
+    io.wait(end);
+    ASSERT_LT(io.now(), end);
+    const std::size_t count = io.receive(batch);
+    for (std::size_t i = 0; i < count; ++i) {
+      heard += static_cast<char>(batch[i].data()[0]);
+      // The relay answers each packet, and the peer goes on.
+      send(io, port_, peer.endpoint(), 'r', true);
+    }
+    if (word <= 'l') peer.send(local_, word);
+  }
+  EXPECT_EQ(heard, "abcdefghijkl");
+}
+
+TEST_P(PortableTest, AFloodDoesNotKeepThePeerFromBeingConnectedTo) {
+  PortableIo io(connected_);
+  Peer peer(address_ + ":0");
+  Peer stranger(address_ + ":0");
+  ASSERT_TRUE(io.attach(port_, 7));
+  for (int i = 0; i < 60; ++i) {
+    stranger.send(local_, 'x');
+    send(io, port_, peer.endpoint(), 'r', true);
+    if (i < 50) EXPECT_LT(connected_->of(port_), 0) << i;
+  }
+  EXPECT_GE(connected_->of(port_), 0);
+}
+
 TEST_P(PortableTest, LargeDatagramsPassBothWaysAndLargerOnesAreMarked) {
   PortableIo io(connected_, 16);
   ASSERT_TRUE(io.attach(port_, 7));
