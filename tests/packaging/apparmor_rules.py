@@ -18,14 +18,17 @@ def preprocessed(profile):
 
 
 def regex_of(glob):
-    """A pattern of AppArmor as a regular expression: * stays in a folder, ** does not, {a,b} is a choice."""
+    """A pattern of AppArmor as a regular expression: * stays in a folder, ** does not, {a,b} is a choice. A part of a path that
+    is a * or ** alone stands for something, so that /a/** is not /a/ itself."""
     out, depth, i = "", 0, 0
     while i < len(glob):
         c = glob[i]
+        begins_part = glob[i - 1:i] == "/"
         if glob.startswith("**", i):
-            out, i = out + ".*", i + 1
+            out += "[^/].*" if begins_part and i + 2 == len(glob) else ".*"
+            i += 1
         elif c == "*":
-            out += "[^/]*"
+            out += "[^/]+" if begins_part and glob[i + 1:i + 2] in ("", "/") else "[^/]*"
         elif c == "?":
             out += "[^/]"
         elif c == "{":

@@ -280,7 +280,7 @@ def reproduce(found, folder):
         built = subprocess.run([os.path.join(TOP, "packaging", "make_deb.sh"), str(os.cpu_count()), again], capture_output=True, text=True,
                                env={**os.environ, "CCACHE_DISABLE": "1", "TZ": "Pacific/Auckland", "LC_ALL": "C"})
         check(built.returncode == 0, f"the second build {built.stderr[-1000:]}")
-        for path in sorted([*found.values(), *glob.glob(os.path.join(folder, "*.orig.tar.xz")), *glob.glob(os.path.join(folder, "*.debian.tar.xz"))]):
+        for path in sorted([*found.values(), *glob.glob(os.path.join(folder, "*.orig.tar.gz")), *glob.glob(os.path.join(folder, "*.debian.tar.xz"))]):
             other = os.path.join(again, os.path.basename(path))
             same = os.path.exists(other) and output("sha256sum", path).split()[0] == output("sha256sum", other).split()[0]
             check(same, f"two builds made the same {os.path.basename(path)}")

@@ -689,8 +689,8 @@ void serve(const Config& config, InterfaceSet& interfaces,
   Daemon daemon(config, interfaces, rtpproxy_sockets, std::move(engine), std::move(beside));
   daemon.set_arguments(arguments);
   daemon.confine();
-  daemon.tell_ready();
   log::info("rtpferryd {} is ready", FERRY_VERSION);
+  daemon.tell_ready();
   daemon.run();
   daemon.tell_stopping();
   log::info("stopping with {} calls", daemon.calls());

@@ -14,14 +14,14 @@ LINE = "SPDX-License-Identifier: "
 
 class Licences(unittest.TestCase):
     def test_a_missing_line_is_a_fault(self):
-        self.assertIn("no SPDX", licences.fault("relay/a.cpp", "#include <x>\n"))
-        self.assertIsNone(licences.fault("relay/a.cpp", f"// {LINE}Apache-2.0\n"))
+        self.assertIn("no SPDX", licences.fault("a.cpp", "#include <x>\n"))
+        self.assertIsNone(licences.fault("a.cpp", f"// {LINE}Apache-2.0\n"))
 
     def test_a_line_far_down_does_not_count(self):
-        self.assertIsNotNone(licences.fault("relay/a.cpp", "\n" * licences.TOP + f"// {LINE}Apache-2.0\n"))
+        self.assertIsNotNone(licences.fault("a.cpp", "\n" * licences.TOP + f"// {LINE}Apache-2.0\n"))
 
     def test_another_licence_is_a_fault(self):
-        self.assertIn("MIT", licences.fault("relay/a.cpp", f"// {LINE}MIT\n"))
+        self.assertIn("MIT", licences.fault("a.cpp", f"// {LINE}MIT\n"))
         self.assertIsNotNone(licences.fault("relay/bpf/abi.h", f"/* {LINE}Apache-2.0 */\n"))
 
     def test_programs_of_the_kernel_have_their_own(self):
@@ -30,7 +30,7 @@ class Licences(unittest.TestCase):
         self.assertEqual(licences.licence_of("relay/bpf/helper.cpp"), "Apache-2.0")
 
     def test_the_line_is_written_once_and_is_then_found(self):
-        for path, text in (("a/x.cpp", "// It does.\n#pragma once\n"), ("relay/bpf/program/y.h", "#ifndef Y\n"), ("x.py", '"""Doc."""\n'),
+        for path, text in (("a/x.cpp", "// It does.\n#pragma once\n"), ("relay/bpf/program/hop.h", "#ifndef Y\n"), ("x.py", '"""Doc."""\n'),
                            ("CMakeLists.txt", "project(x)\n"), ("Makefile", "all:\n"), ("manual.8", ".TH X 8\n"), ("empty.hpp", "")):
             written = licences.with_line(path, text)
             self.assertTrue(written.endswith(text))
@@ -44,7 +44,7 @@ class Licences(unittest.TestCase):
             self.assertIn(LINE, lines[1])
 
     def test_documents_and_data_need_none(self):
-        for path in ("docs/a.md", "a.json", "tests/mutants/X-1.patch", "tests/golden/rtpproxy/bridge.txt", "LICENSE"):
+        for path in ("a.md", "a.json", "X-1.patch", "tests/golden/rtpproxy/bridge.txt", "LICENSE"):
             self.assertIsNone(licences.comment_of(path), path)
 
 
