@@ -186,7 +186,6 @@ TEST_P(PortableTest, LAT7_ConnectingToTheLockedPeerStillHearsAndSilencesStranger
   provider_.release(port_);
 }
 
-// The kernel fragments what the link needs in fragments; loopback needs none up to its 64 kB.
 TEST_P(PortableTest, NothingIsOvertakenWhenThePeerIsConnectedTo) {
   PortableIo io(connected_);
   Peer peer(address_ + ":0");
@@ -217,11 +216,14 @@ TEST_P(PortableTest, AFloodDoesNotKeepThePeerFromBeingConnectedTo) {
   for (int i = 0; i < 60; ++i) {
     stranger.send(local_, 'x');
     send(io, port_, peer.endpoint(), 'r', true);
-    if (i < 50) EXPECT_LT(connected_->of(port_), 0) << i;
+    if (i < 50) {
+      EXPECT_LT(connected_->of(port_), 0) << i;
+    }
   }
   EXPECT_GE(connected_->of(port_), 0);
 }
 
+// The kernel fragments what the link needs in fragments; loopback needs none up to its 64 kB.
 TEST_P(PortableTest, LargeDatagramsPassBothWaysAndLargerOnesAreMarked) {
   PortableIo io(connected_, 16);
   ASSERT_TRUE(io.attach(port_, 7));
