@@ -58,10 +58,10 @@ class Eyes(Browser):
                                         stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=folder, env={**os.environ, "HOME": temporary("ferry-home-")})
         self.answers, self.number = queue.Queue(), 0
         threading.Thread(target=self.read, daemon=True).start()
-        self.version = self.next(30)["ready"]
+        self.version = self.next(90)["ready"]
 
     def do(self, page, what, **more):
-        return self.begin(page, what, **more)()
+        return self.begin(page, what, seconds=120, **more)()
 
 
 class Talk:
@@ -193,13 +193,13 @@ def updates(eyes, talk, rounds=20):
     took = []
     for _ in range(rounds):
         name = talk.name()
-        shown = eyes.begin("main", "appears", call=name)
+        shown = eyes.begin("main", "appears", seconds=70, call=name)
         talk.call(name)
         start = time.monotonic()
         shown()
         took.append(time.monotonic() - start)
         time.sleep(talk.random.random() * 0.8)    # at any time of the page's own rhythm
-        gone = eyes.begin("main", "vanishes", call=name)
+        gone = eyes.begin("main", "vanishes", seconds=70, call=name)
         talk.delete(name)
         start = time.monotonic()
         gone()

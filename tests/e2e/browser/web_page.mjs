@@ -18,6 +18,7 @@ const actions = {
   /** Opens the page. `token` is typed where the page asks for it. axe-core needs a page without its policy. */
   async open({ page: name, width = 1440, height = 900, scheme = 'light', touch = false, scale = 1, token, hash = '', bypassCSP = false }) {
     const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, hasTouch: touch, isMobile: touch, deviceScaleFactor: scale, bypassCSP });
+    context.setDefaultTimeout(60000);    // a busy machine
     const page = await context.newPage();
     const seen = { complaints: [], hosts: new Set(), tokens: [] };
     page.on('console', message => { if (['error', 'warning'].includes(message.type())) seen.complaints.push(message.text()); });
@@ -25,7 +26,7 @@ const actions = {
     page.on('dialog', dialog => { seen.complaints.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
     page.on('request', request => seen.hosts.add(new URL(request.url()).host));
     pages.set(name, { page, seen });
-    await page.goto(`${address}/${hash}`);
+    await page.goto(`${address}/${hash}`, { timeout: 90000 });
     if (token !== undefined) {
       await page.locator('#token[open]').waitFor();
       await page.fill('#token-input', token);
@@ -34,22 +35,22 @@ const actions = {
     return true;
   },
   /** Waits until the headline matches. */
-  async headline({ page: name, like, timeout = 15000 }) {
+  async headline({ page: name, like, timeout = 60000 }) {
     const { page } = pages.get(name);
     await page.waitForFunction(text => new RegExp(text).test(document.getElementById('headline').textContent), like, { timeout });
     return page.textContent('#headline');
   },
-  text: ({ page: name, selector }) => pages.get(name).page.locator(selector).first().innerText({ timeout: 8000 }),
+  text: ({ page: name, selector }) => pages.get(name).page.locator(selector).first().innerText(),
   count: ({ page: name, selector }) => pages.get(name).page.locator(selector).count(),
-  wait: ({ page: name, selector, state = 'visible', timeout = 15000 }) => pages.get(name).page.locator(selector).first().waitFor({ state, timeout }).then(() => true),
+  wait: ({ page: name, selector, state = 'visible', timeout = 60000 }) => pages.get(name).page.locator(selector).first().waitFor({ state, timeout }).then(() => true),
   click: ({ page: name, selector }) => pages.get(name).page.locator(selector).first().click().then(() => true),
   fill: ({ page: name, selector, text }) => pages.get(name).page.fill(selector, text).then(() => true),
   press: ({ page: name, key }) => pages.get(name).page.keyboard.press(key).then(() => true),
   hash: ({ page: name, to }) => pages.get(name).page.evaluate(hash => { location.hash = hash; }, to).then(() => true),
   focused: ({ page: name }) => pages.get(name).page.evaluate(() => document.activeElement?.dataset.call ?? document.activeElement?.id ?? ''),
   /** Waits for a call to come or to go; answers when it did. */
-  appears: ({ page: name, call }) => pages.get(name).page.locator(link(call)).waitFor({ state: 'attached', timeout: 15000 }).then(() => true),
-  vanishes: ({ page: name, call }) => pages.get(name).page.locator(link(call)).waitFor({ state: 'detached', timeout: 15000 }).then(() => true),
+  appears: ({ page: name, call }) => pages.get(name).page.locator(link(call)).waitFor({ state: 'attached' }).then(() => true),
+  vanishes: ({ page: name, call }) => pages.get(name).page.locator(link(call)).waitFor({ state: 'detached' }).then(() => true),
   /** Looks at the worst call as somebody would who was called at night: the first one in the list. */
   async worst({ page: name }) {
     const { page } = pages.get(name);

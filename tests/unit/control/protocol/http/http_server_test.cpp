@@ -168,6 +168,37 @@ TEST_F(HttpServerTest, CTL8_PagesOfOtherSitesAreRefused) {
   }
 }
 
+TEST_F(HttpServerTest, CTL8_FilesOfTheFrontNeedNoTokenAndAllElseDoes) {
+  const auto front = [](std::string_view path) -> std::optional<http::Reply> {
+    if (path != "/") return std::nullopt;
+    return http::Reply{200, "OK", "text/html", "the page\n", {}};
+  };
+  const auto server = serve({.idle = 60s, .token = "secret", .names = {}});
+  EXPECT_EQ(status(*server, get("/")), 401) << "there is no front so far";
+  server->set_front(front);
+  const struct {
+    std::string request;
+    int status;
+  } rows[] = {
+      {get("/"), 200},
+      {get("/?query"), 200},
+      {"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n", 200},
+      {get("/", "Host: any.example\r\n"), 200},
+      {get("/", "Host: localhost\r\nAuthorization: Bearer wrong\r\n"), 200},
+      {get("/metrics"), 401},
+      {get("/ping"), 401},
+      {get("/other"), 401},
+      {post("/", "x"), 401},
+      {"OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n", 401},
+      {get("/", "Host: localhost\r\nHost: localhost\r\n"), 400},
+      {get("/metrics", "Host: localhost\r\nAuthorization: Bearer secret\r\n"), 200},
+  };
+  for (const auto& row : rows) EXPECT_EQ(status(*server, row.request), row.status) << row.request;
+  const auto open = serve();
+  open->set_front(front);
+  EXPECT_EQ(status(*open, get("/")), 404) << "without a token the pages are asked alone";
+}
+
 TEST_F(HttpServerTest, ServesRequestsOneAfterTheOther) {
   const auto server = serve();
   auto client = StreamClient::to(server->port());
