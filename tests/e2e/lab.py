@@ -86,10 +86,11 @@ def wait_for(condition, seconds, what):
     raise RuntimeError(f"waited {seconds} s for {what}")
 
 
-def keep_pace():
-    """The parties speak each 20 ms, and the relay answers at once, whatever else this host does: real time, where it may be had."""
+def keep_pace(priority=1):
+    """For this process and what it starts: the parties speak each 20 ms, and the relay answers at once, whatever else this host does. Real time,
+    where it may be had; 0 ends it."""
     with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_RR if priority else os.SCHED_OTHER, os.sched_param(priority))
 
 
 def add_engine(parser):
