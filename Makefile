@@ -10,7 +10,7 @@ export CCACHE_NOHASHDIR := 1
 PARTS  := FERRY_TESTS FERRY_BENCH FERRY_DPDK
 DEMO   := rtpferryd rtpferryctl rtpferry-demo
 
-.PHONY: setup build run test bench fuzz soak format lint ci-full rules mutants clean asan deb test-deb tarball image
+.PHONY: setup build run test bench sweep fuzz soak format lint ci-full rules mutants clean asan deb test-deb tarball image
 
 setup:            ## install the Debian packages that are missing
 	@tools/setup.sh build test
@@ -49,11 +49,14 @@ bench: build      ## set-up rate, forwarding rate, CPU, latency and memory besid
 	@python3 bench/recording_rate.py --build $(BUILD)/bin
 	@python3 bench/flight_rate.py --build $(BUILD)/bin
 
+sweep: build      ## loss and jitter against delay, gaps and likeness of speech, in virtual time: the table of docs/audio.md
+	@FERRY_TABLE=1 $(BUILD)/bin/transcode_test --gtest_brief=1 --gtest_filter='Jitter.Delay*'
+
 fuzz:             ## every parser, and sequences of requests on one relay, SECONDS each (default 30)
 	@tools/setup.sh build fuzz
 	@cmake --preset fuzz $(CONFIG) > /dev/null && cmake --build build/fuzz -j $(JOBS) --target fuzz_targets && tests/fuzz/run.sh build/fuzz/bin $(or $(SECONDS),30)
 
-soak: build       ## random calls over and over, leaks counted; all cases of the field, on sockets and in the kernel; all attacks of the hostile suite; all rows of the WebRTC table; deeper states of the latch; many random sequences of requests; many calls over bad links; 10,000 parties on one port; faxes of ten pages
+soak: build       ## random calls over and over, leaks counted; all cases of the field, on sockets and in the kernel; all attacks of the hostile suite; all rows of the WebRTC table; deeper states of the latch; many random sequences of requests; many calls over bad links; 10,000 parties on one port; faxes of ten pages; a day of switching codecs
 	@tools/setup.sh build test
 	@python3 tests/e2e/field/run.py --build $(BUILD)/bin
 	@python3 tests/e2e/field/run.py --build $(BUILD)/bin --kernel
@@ -62,7 +65,7 @@ soak: build       ## random calls over and over, leaks counted; all cases of the
 	@python3 tests/e2e/leaks.py --build $(BUILD)/bin
 	@FERRY_LATCH_DEPTH=8 $(BUILD)/bin/latch_states_test
 	@FERRY_SEQUENCES=2000 $(BUILD)/bin/session_sequences_test
-	@FERRY_MINUTES=100 FERRY_DIGITS=1000 $(BUILD)/bin/transcode_test
+	@FERRY_MINUTES=1440 FERRY_DIGITS=1000 $(BUILD)/bin/transcode_test
 	@FERRY_SEEDS=10000 $(BUILD)/bin/latch_property_test
 	@FERRY_SEEDS=10000 $(BUILD)/bin/offload_property_test
 	@FERRY_SEEDS=10000 $(BUILD)/bin/ice_dtls_property_test

@@ -40,6 +40,9 @@ constexpr Duration kFade = milliseconds(200);
 constexpr Duration kLongestPause = std::chrono::seconds(60);
 /// A packet that is later than this is not made any more; time goes on without it.
 constexpr Duration kStall = milliseconds(200);
+/// A press that is said to be over has lasted at most so much longer than the clock on the wall shows: its
+/// first packet came late, and its last one did not.
+constexpr Duration kMostAhead = milliseconds(100);
 /// A timestamp that lies so far beyond its time has jumped.
 constexpr Duration kJump = milliseconds(150);
 /// Share of the packets that the delay is made for.
@@ -359,9 +362,11 @@ std::int64_t SpeechPath::interrupt(Instant now) {
   return next_;
 }
 
-void SpeechPath::resume(std::int64_t position) noexcept {
+void SpeechPath::resume(std::int64_t position, Instant now) noexcept {
   is_muted_ = false;
-  next_ = std::max(next_, position);
+  // Else every press of a source that counts in a wrong clock would put the timeline farther ahead.
+  const std::int64_t latest = samples_in(now + kMostAhead - (is_playing_ ? grid_ : line_));
+  next_ = std::max(next_, std::min(position, latest));
   encoder_.unmark();
 }
 

@@ -44,8 +44,9 @@ class SpeechPath {
 
   /// Something else leaves from now on, and speech is left out. Returns the position at which that begins.
   [[nodiscard]] std::int64_t interrupt(Instant now);
-  /// What interrupted it ends at a position: speech goes on behind that.
-  void resume(std::int64_t position) noexcept;
+  /// What interrupted it ends at a position, as its source says: speech goes on behind that, but no later
+  /// than the clock on the wall allows.
+  void resume(std::int64_t position, Instant now) noexcept;
 
   /// A tone takes the place of speech. `event` is a digit (RFC 4733), `volume` its level below 0 dBm0.
   void begin_tone(std::uint8_t event, std::uint8_t volume, Instant now);

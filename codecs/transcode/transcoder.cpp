@@ -135,7 +135,7 @@ void Transcoder::begin_press(std::uint8_t event, std::uint8_t volume, std::int64
 void Transcoder::end_press(Duration length, Instant now, MadePackets& out) {
   if (!events_.is_open()) return;
   events_.end(length, speech_.encoder(), now, out);
-  speech_.resume(press_position_ + units_in(length, speech_.encoder().rate_hz()));
+  speech_.resume(press_position_ + units_in(length, speech_.encoder().rate_hz()), now);
 }
 
 void Transcoder::hear_events(const RtpView& rtp, std::uint32_t clock_rate_hz, Instant now, MadePackets& out) {

@@ -6,7 +6,7 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio payloads rtpproxy operator sessions frames dtls stun shapes groups shared_port transcoder udptl)
+targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio payloads rtpproxy operator sessions frames dtls stun shapes groups shared_port transcoder stages negotiation udptl)
 mkdir "${targets[@]/#/$work/}"
 n=0
 for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
@@ -34,6 +34,18 @@ python3 - "$here/../golden" "$work" <<'PY'
 import json, os, struct, sys
 sys.path.insert(0, sys.argv[1])
 import run_dialogues as golden
+def negotiation_lines(request):
+    lines = {}
+    for line in request["sdp"].splitlines():
+        if line.startswith("m="):
+            lines = {number: "+" + number for number in line.split()[3:]} if line.startswith("m=audio") else lines
+        for head in ("a=rtpmap:", "a=fmtp:"):
+            number, _, rest = line[len(head):].partition(" ")
+            if line.startswith(head) and number in lines:
+                lines[number] += " " + rest
+    letters = dict(zip(("strip", "except", "offer", "transcode", "mask", "accept", "consume", "ignore", "set"), "seotmacix"))
+    words = [letters[key] + str(each) for key, each_list in (request.get("codec") or {}).items() if key in letters for each in each_list]
+    return list(lines.values()) + words + [">"] + list(lines.values())[:2] + ["=", "<"]
 n = 0
 for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
     for step in json.load(open(os.path.join(sys.argv[1], "ng", name)))["steps"]:
@@ -47,6 +59,7 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
             open(f"{sys.argv[2]}/streams/{n}", "wb").write(bytes([n % 256]) + b"c " + (golden.bencode(request) if n % 2 else json.dumps(request).encode()))
             if isinstance(request.get("sdp"), str):
                 open(f"{sys.argv[2]}/sdp/{n}", "w").write(request["sdp"])
+                open(f"{sys.argv[2]}/negotiation/{n}", "w").write("\n".join(negotiation_lines(request)))
                 for line in request["sdp"].splitlines():
                     if line.startswith("a=candidate:"):
                         open(f"{sys.argv[2]}/stun/{n}", "w").write(line[12:])

@@ -336,5 +336,37 @@ TEST(Digits, TonesBecomeEvents) {
   EXPECT_GE(lossy.size(), wanted.size() * 99 / 100);
 }
 
+// A phone that counts durations in another clock than it says: a press of 200 ms that is said to last 1,200.
+TEST(Digits, APressInAWrongClockDoesNotPutTheLineAhead) {
+  AudioConversion terms = test::conversion(kPcmu, kL16);
+  terms.inputs.push_back(event_input());
+  terms.events = OtherType{kEvents, 8000};
+  TranscodeWorld world(terms);
+  Presser phone(world, 0, 1);
+  for (int presses = 0; presses < 10; ++presses) {
+    phone.speak(20);
+    const Duration began = phone.now();
+    const auto timestamp = static_cast<std::uint32_t>(0xffff'0000 + began / milliseconds(20) * 160);
+    for (unsigned i = 1; i <= 10; ++i, phone.advance()) {
+      Sent packet;
+      packet.type = kEvents;
+      packet.timestamp = timestamp;
+      packet.payload = {std::byte{5}, std::byte{static_cast<std::uint8_t>(i == 10 ? 0x8a : 0x0a)},
+                        std::byte{0}, std::byte{0}};
+      write_u16(packet.payload, 2, static_cast<std::uint16_t>(i * 960));
+      phone.send_raw(packet);
+    }
+  }
+  phone.speak(20);
+  world.run(TranscodeWorld::kStart + phone.now() + std::chrono::seconds(1));
+  ASSERT_GT(world.heard.size(), 200u);
+  Duration ahead{0};
+  for (const Heard& each : world.heard) {
+    const Duration line = each.at - world.heard[0].at - time_of(each.position, 8000);
+    ahead = std::max<Duration>(ahead, -line);
+  }
+  EXPECT_LE(ahead, milliseconds(120));
+}
+
 }  // namespace
 }  // namespace ferry::digits_test
