@@ -56,7 +56,10 @@ if command -v ccache >/dev/null; then
   [ "$hash_dir" = true ] || export CCACHE_NOHASHDIR=1
 fi
 what=--build=full
-[ -z "${FERRY_TRIAL:-}" ] || what=--build=binary
+if [ -n "${FERRY_TRIAL:-}" ]; then
+  what=--build=binary
+  export DEB_BUILD_OPTIONS="noautodbgsym ${DEB_BUILD_OPTIONS:-}"
+fi
 log=$work/build.log
 (cd "$source" && dpkg-buildpackage "${profiles[@]}" -us -uc $what "-j$jobs") >"$log" 2>&1 || {
   tail -n 40 "$log" >&2

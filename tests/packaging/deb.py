@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The Debian packages of `make deb` in a bare Debian root: lintian; install; the service as its unit starts it, with the
+"""The Debian packages of `make deb` in a bare Debian root: install; the service as its unit starts it, with the
 default configuration; a call through Kamailio; who may use rtpferryctl; AppArmor's profile against what the daemon did;
-upgrade; the other packages; remove; purge. With --reproduce the packages are built once more, elsewhere and without ccache,
+upgrade; the other packages; remove; purge; lintian. With --reproduce the packages are built once more, elsewhere and without ccache,
 and compared.
 
 Exit status: 0 passed, 1 failed, 77 cannot run here (the reason is printed).
@@ -298,7 +298,6 @@ def main():
         version = output("dpkg-parsechangelog", "-l", changelog, "-S", "Version")
         architecture = output("dpkg", "--print-architecture")
         found = packages(arguments.packages, version, architecture)
-        lintian(found, os.path.join(arguments.packages, f"rtpferry_{version}_{architecture}.changes"))
         with tempfile.TemporaryDirectory(prefix="ferry-deb-") as directory, \
                 bare_root.debian(os.path.join(arguments.packages, f"{bare_root.SUITE}.tar")) as root:
             before = root.files()
@@ -318,6 +317,7 @@ def main():
             kamailio_call(root, "after the upgrade")
             other_packages(root, found)
             purge(root, before)
+        lintian(found, os.path.join(arguments.packages, f"rtpferry_{version}_{architecture}.changes"))
         if arguments.reproduce:
             reproduce(found, arguments.packages)
         return exit_status()

@@ -10,8 +10,8 @@ namespace ferry {
 
 namespace {
 
-// The variable stays in the environment, because more is told later. Programs that the launcher starts are not
-// believed (NotifyAccess=main).
+// The variable stays in the environment, because more is told later. Programs that the launcher starts are
+// not believed (NotifyAccess=main).
 void tell(const std::string& state) { sd_notify(0, state.c_str()); }
 
 }  // namespace

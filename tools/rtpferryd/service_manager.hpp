@@ -11,13 +11,14 @@ namespace ferry {
 /// Reports the daemon's state. Does nothing if no service manager asked for it by `NOTIFY_SOCKET`. Errors are
 /// passed over: a relay without a service manager relays as well. Control thread only.
 ///
-/// There is no keep-alive (WatchdogSec=): after a host was paused, systemd would end a relay that is sound, and
-/// all its calls with it (C-13).
+/// There is no keep-alive (WatchdogSec=): after a host was paused, systemd would end a relay that is sound,
+/// and all its calls with it (C-13).
 class ServiceManager {
  public:
   /// The listeners are open and new calls are taken.
   void serving() const;
-  /// The configuration is read again. `now` is monotonic, as systemd wants it. `serving` or `draining` ends it.
+  /// The configuration is read again. `now` is monotonic, as systemd wants it. `serving` or `draining` ends
+  /// it.
   void reloading(Instant now) const;
   /// So many calls go on, and no new ones are taken.
   void draining(std::size_t calls) const;
