@@ -48,6 +48,7 @@ bench: build      ## set-up rate, forwarding rate, CPU, latency and memory besid
 	@python3 bench/dpdk_rate.py --build $(BUILD)/bin
 	@python3 bench/recording_rate.py --build $(BUILD)/bin
 	@python3 bench/flight_rate.py --build $(BUILD)/bin
+	@python3 bench/transcode_rate.py --build $(BUILD)/bin
 
 sweep: build      ## loss and jitter against delay, gaps and likeness of speech, in virtual time: the table of docs/audio.md
 	@FERRY_TABLE=1 $(BUILD)/bin/transcode_test --gtest_brief=1 --gtest_filter='Jitter.Delay*'
