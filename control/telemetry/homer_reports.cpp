@@ -6,7 +6,7 @@
 
 #include "control/telemetry/homer_reports.hpp"
 
-#include "control/rtpproxy/session.hpp"
+#include "control/rtpproxy/plain_id.hpp"
 #include "control/session/evidence.hpp"
 #include "control/telemetry/hep.hpp"
 #include "relay/base/memory.hpp"
@@ -22,11 +22,6 @@ namespace ferry::telemetry {
 namespace {
 
 constexpr std::size_t kMostEndings = 4096;
-
-/// The Call-ID as the proxy knows it. The ids of rtpproxy sessions here have a tag behind it.
-std::string_view plain_id(const Call& call) {
-  return call.rtpproxy() != nullptr ? call.rtpproxy()->call_id : std::string_view(call.id);
-}
 
 std::string dump(const nlohmann::json& json) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

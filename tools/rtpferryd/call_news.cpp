@@ -2,6 +2,7 @@
 
 #include "control/log/log.hpp"
 #include "control/log/masked_addresses.hpp"
+#include "control/rtpproxy/plain_id.hpp"
 #include "tools/rtpferryd/records.hpp"
 
 namespace ferry {
@@ -10,11 +11,6 @@ namespace {
 
 constexpr unsigned kEventsPerSecond = 50;
 constexpr unsigned kAlarmsPerSecond = 50;
-
-/// The Call-ID as the proxy and its log know it. The ids of rtpproxy sessions here have a tag behind it.
-std::string_view plain_id(const Call& call) {
-  return call.rtpproxy() != nullptr ? call.rtpproxy()->call_id : std::string_view(call.id);
-}
 
 }  // namespace
 
