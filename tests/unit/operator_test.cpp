@@ -332,6 +332,10 @@ TEST_F(Operated, EveryMetricMoves) {
         {"open", figure},   {"accepted", figure},   {"closed", pairs()},           {"refused", pairs()},
         {"pauses", figure}, {"handshakes", figure}, {"handshakes_waiting", figure}};
   };
+  sources.telemetry = [&] {
+    return json{{"homer",
+                 {{"up", figure != 0 ? 1 : 0}, {"sent", figure}, {"waiting", figure}, {"dropped", pairs()}}}};
+  };
   metrics_->set_sources(sources);
   const auto before = samples(metrics_->text());
 
