@@ -254,7 +254,7 @@ def sound_into_talk(lab, number):
     call.finish(what)
     path = call.caller_recorded()
     both = together(path, (SOUND_HZ, CALLEE_HZ))
-    alone = bursts(levels(path, CALLEE_HZ)[STARTING:])
+    alone = bursts(levels(path, CALLEE_HZ)[STARTING:], 0.1)
     check(1.8 <= both <= 2.2, f"{what}: the caller hears the sound and the callee together for {both} s")
     check(len(alone) == 1 and alone[0][1] - alone[0][0] >= 3, f"{what}: the caller hears the callee all the time, from and to {alone}")
     check(bursts(levels(call.callee_recorded(), SOUND_HZ, A_LAW)) == [], f"{what}: the callee hears nothing of it")
