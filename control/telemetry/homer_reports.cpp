@@ -6,7 +6,7 @@
 
 #include "control/telemetry/homer_reports.hpp"
 
-#include "control/rtpproxy/plain_id.hpp"
+#include "control/rtpproxy/session.hpp"
 #include "control/session/evidence.hpp"
 #include "control/telemetry/hep.hpp"
 #include "relay/base/memory.hpp"

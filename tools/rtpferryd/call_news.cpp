@@ -2,7 +2,7 @@
 
 #include "control/log/log.hpp"
 #include "control/log/masked_addresses.hpp"
-#include "control/rtpproxy/plain_id.hpp"
+#include "control/rtpproxy/session.hpp"
 #include "tools/rtpferryd/records.hpp"
 
 namespace ferry {
