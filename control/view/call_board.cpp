@@ -3,8 +3,8 @@
 // client's cursor. Looks are what costs (a snapshot from the worker, verdicts, words), so they are bounded:
 // rows that do not exist are made, then those of calls in trouble or with fresh signalling, then the oldest.
 //
-// Samples are taken in turns: a call in trouble every two seconds, the others every ten, with 48 looks a second
-// at most.
+// Samples are taken in turns: a call in trouble every two seconds, the others every ten, with 48 looks a
+// second at most.
 #include "control/view/call_board.hpp"
 
 #include "control/call/totals.hpp"
@@ -45,9 +45,8 @@ double worst_first(const HealthFinding& found) {
 
 bool matches(const Call& call, std::string_view text) {
   const auto has = [&](std::string_view in) { return in.find(text) != std::string_view::npos; };
-  return has(call.id) || std::ranges::any_of(call.legs, [&](const auto& leg) {
-           return has(leg->tag) || has(leg->label());
-         });
+  return has(call.id) ||
+         std::ranges::any_of(call.legs, [&](const auto& leg) { return has(leg->tag) || has(leg->label()); });
 }
 
 std::chrono::milliseconds age_of(const Call& call, Instant now) {

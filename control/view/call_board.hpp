@@ -22,9 +22,9 @@ struct Clock;
 
 /// Makes rows of calls, and keeps them, so that a client gets only those that are news to it.
 ///
-/// Bounded, whatever the number of calls and clients: a row is made anew twice a second at most, and a request
-/// makes at most `kLooks` rows beside those that nobody has asked for before. Changes no call. Borrows
-/// everything. Control thread only.
+/// Bounded, whatever the number of calls and clients: a row is made anew twice a second at most, and a
+/// request makes at most `kLooks` rows beside those that nobody has asked for before. Changes no call.
+/// Borrows everything. Control thread only.
 class CallBoard {
  public:
   /// The most rows of a reply, and how many there are if the client does not say.

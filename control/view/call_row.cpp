@@ -37,8 +37,8 @@ CallFigures plain(const EarFigures& figures) {
 }
 
 /// The verdict on one direction of one m-line. Null if there is none.
-const MediaVerdict* verdict_on(const Explanation& verdicts, const LegEvidence& leg, const MediaEvidence& media,
-                               MediaDirection direction) {
+const MediaVerdict* verdict_on(const Explanation& verdicts, const LegEvidence& leg,
+                               const MediaEvidence& media, MediaDirection direction) {
   const auto found = std::ranges::find_if(verdicts.verdicts, [&](const MediaVerdict& each) {
     return each.direction == direction && each.media == media.index && each.leg == leg.name;
   });
@@ -126,8 +126,8 @@ json parties_of(const Call& call, const CallEvidence& evidence, const Explanatio
     for (const MediaEvidence& media : leg.medias) {
       const Media* model = nullptr;
       if (l < call.legs.size()) {
-        const auto found = std::ranges::find_if(
-            call.legs[l]->medias, [&](const auto& each) { return each->index == media.index; });
+        const auto found = std::ranges::find_if(call.legs[l]->medias,
+                                                [&](const auto& each) { return each->index == media.index; });
         if (found != call.legs[l]->medias.end()) model = found->get();
       }
       medias.push_back(media_row(model, leg, media, verdicts));
@@ -179,8 +179,8 @@ json row_of(const Call& call, const CallEvidence& evidence, const Explanation& v
     j["advice"] = row_of(main->cause).advice;
   }
   if (health.looked_at() != Instant{} && health.found().is_as(found))
-    j["since_ms"] =
-        unix_ms(call.created + std::chrono::duration_cast<WallTime::duration>(health.since() - call.created_at));
+    j["since_ms"] = unix_ms(call.created +
+                            std::chrono::duration_cast<WallTime::duration>(health.since() - call.created_at));
   return j;
 }
 

@@ -23,12 +23,13 @@ struct CallFigures {
   double jitter_ms = 0;
 };
 
-/// The worst figures in `verdicts`. If somebody hears nothing and nobody wants it so, all is missing, and there
-/// is no MOS. Pure.
+/// The worst figures in `verdicts`. If somebody hears nothing and nobody wants it so, all is missing, and
+/// there is no MOS. Pure.
 [[nodiscard]] CallFigures figures_of(const Explanation& verdicts);
 
 /// Makes the row of `call`. `evidence` and `verdicts` are of the same call, `health` is what the last look
-/// found. The row says nothing that time alone changes, such as an age, so that an equal row is no news. Pure.
+/// found. The row says nothing that time alone changes, such as an age, so that an equal row is no news.
+/// Pure.
 [[nodiscard]] nlohmann::json row_of(const Call& call, const CallEvidence& evidence,
                                     const Explanation& verdicts, const CallHealth& health);
 

@@ -25,8 +25,8 @@ struct TrailSample {
   Cause cause = Cause::kFine;
 };
 
-/// The samples of one call, oldest first. If there is no room left, it drops every second sample that is older
-/// than the newest quarter: so it covers the whole call, the last minutes more finely. Plain values.
+/// The samples of one call, oldest first. If there is no room left, it drops every second sample that is
+/// older than the newest quarter: so it covers the whole call, the last minutes more finely. Plain values.
 class Trail {
  public:
   static constexpr std::size_t kSamples = 128;

@@ -131,8 +131,8 @@ Reply Pages::board(std::string_view query) {
     if (key == "cursor") wish.cursor = value;
     if (key != "limit") return;
     const auto limit = number_in<std::size_t>(value);
-    limit && *limit <= CallBoard::kMostRows ? void(wish.limit = *limit)
-                                            : void(problem = "limit is a number up to 500");
+    limit&&* limit <= CallBoard::kMostRows ? void(wish.limit = *limit)
+                                           : void(problem = "limit is a number up to 500");
   });
   if (!problem.empty()) return page_of({{"error", problem}});
   json reply = board_.rows(wish, cli_.now());

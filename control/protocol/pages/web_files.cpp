@@ -11,12 +11,12 @@ namespace ferry::pages {
 namespace {
 
 // What every file is sent with. Trusted Types let the browser refuse a script that makes markup of a text.
-#define FERRY_WEB_HEADERS                                                                                   \
-  "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "      \
-  "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "                       \
-  "require-trusted-types-for 'script'; trusted-types 'none'\r\n"                                            \
-  "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\n"             \
-  "Cross-Origin-Opener-Policy: same-origin\r\nCross-Origin-Resource-Policy: same-origin\r\n"                \
+#define FERRY_WEB_HEADERS                                                                              \
+  "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " \
+  "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "                  \
+  "require-trusted-types-for 'script'; trusted-types 'none'\r\n"                                       \
+  "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\n"       \
+  "Cross-Origin-Opener-Policy: same-origin\r\nCross-Origin-Resource-Policy: same-origin\r\n"           \
   "Cache-Control: no-cache\r\n"
 constexpr std::string_view kHeaders = FERRY_WEB_HEADERS;
 constexpr std::string_view kHeadersWithToken = FERRY_WEB_HEADERS "WWW-Authenticate: Bearer\r\n";

@@ -23,11 +23,11 @@ class CallBoardTest : public testing::Test {
     }
     return nullptr;
   }
-  /// Each of `speakers` sends a packet of 20 ms fifty times a second; those of A for which `loses` is true are
-  /// lost.
-  /// The relay looks at its calls meanwhile.
-  void talk(std::chrono::seconds time, const std::vector<std::pair<Call*, std::string>>& speakers,
-            const std::function<bool(int)>& loses = [](int) { return false; }) {
+  /// Each of `speakers` sends a packet of 20 ms fifty times a second; those of A for which `loses` is true
+  /// are lost. The relay looks at its calls meanwhile.
+  void talk(
+      std::chrono::seconds time, const std::vector<std::pair<Call*, std::string>>& speakers,
+      const std::function<bool(int)>& loses = [](int) { return false; }) {
     for (int tick = 0; tick < time.count() * 50; ++tick) {
       ++packet_;
       for (const auto& [call, from] : speakers) {
@@ -90,8 +90,7 @@ TEST_F(CallBoardTest, ARowSaysWhatTheCallIsAndWhereItsPacketsGo) {
 
 TEST_F(CallBoardTest, ALossyCallSaysWhatIsWrongAndWhatToDo) {
   Call& lossy = relay_.add_call("lossy");
-  talk(24s, {{&lossy, "198.51.100.1:4000"}, {&lossy, "198.51.100.2:5000"}},
-       [](int n) { return n % 4 == 0; });
+  talk(24s, {{&lossy, "198.51.100.1:4000"}, {&lossy, "198.51.100.2:5000"}}, [](int n) { return n % 4 == 0; });
   const json reply = rows();
   const json& first = reply["calls"][0];
   EXPECT_EQ(first["severity"], "fault") << first.dump(1);

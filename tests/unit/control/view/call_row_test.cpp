@@ -11,7 +11,8 @@ namespace {
 
 using nlohmann::json;
 
-MediaVerdict verdict(std::string leg, MediaDirection direction, Cause cause, std::optional<EarFigures> figures = {}) {
+MediaVerdict verdict(std::string leg, MediaDirection direction, Cause cause,
+                     std::optional<EarFigures> figures = {}) {
   MediaVerdict made;
   made.leg = std::move(leg);
   made.media = 1;

@@ -10,7 +10,11 @@ using namespace std::chrono_literals;
 
 TEST(Trail, KeepsFiguresAsFinelyAsPeopleReadThem) {
   Trail trail;
-  trail.add({.at = 1500ms, .mos = 4.41, .loss_percent = 12.3, .jitter_ms = 7.4, .severity = Severity::kFault,
+  trail.add({.at = 1500ms,
+             .mos = 4.41,
+             .loss_percent = 12.3,
+             .jitter_ms = 7.4,
+             .severity = Severity::kFault,
              .cause = Cause::kBrokenUp});
   trail.add({.at = 2s, .mos = std::nullopt, .loss_percent = 100, .jitter_ms = 1e9});
   ASSERT_EQ(trail.size(), 2u);

@@ -3,7 +3,6 @@
 #include "control/protocol/pages/rtpengine_metrics.hpp"
 
 #include "control/protocol/pages/metrics.hpp"
-
 #include "tests/support/world.hpp"
 
 #include <set>

@@ -21,10 +21,11 @@ std::string file(const std::string& name) {
 }
 
 TEST(WebFiles, AreThoseOfTheFolderOctetForOctet) {
-  for (const auto& [path, name, type] : {std::tuple("/", "index.html", "text/html; charset=utf-8"),
-                                         std::tuple("/web/app.js", "app.js", "text/javascript; charset=utf-8"),
-                                         std::tuple("/web/app.css", "app.css", "text/css; charset=utf-8"),
-                                         std::tuple("/web/icon.svg", "icon.svg", "image/svg+xml")}) {
+  for (const auto& [path, name, type] :
+       {std::tuple("/", "index.html", "text/html; charset=utf-8"),
+        std::tuple("/web/app.js", "app.js", "text/javascript; charset=utf-8"),
+        std::tuple("/web/app.css", "app.css", "text/css; charset=utf-8"),
+        std::tuple("/web/icon.svg", "icon.svg", "image/svg+xml")}) {
     const auto reply = web_file(path, false);
     ASSERT_TRUE(reply.has_value()) << path;
     EXPECT_EQ(reply->status, 200);
@@ -35,14 +36,16 @@ TEST(WebFiles, AreThoseOfTheFolderOctetForOctet) {
 }
 
 TEST(WebFiles, NothingElseIsThere) {
-  for (const char* path : {"", "/web", "/web/", "/index.html", "/web/../web/app.js", "/web/app.js/", "/WEB/app.js"})
+  for (const char* path :
+       {"", "/web", "/web/", "/index.html", "/web/../web/app.js", "/web/app.js/", "/WEB/app.js"})
     EXPECT_FALSE(web_file(path, false).has_value()) << path;
 }
 
 TEST(WebFiles, CTL14_TheBrowserTakesNoTextForMarkupAndAsksNobodyElse) {
   const std::string headers(web_file("/", false)->headers);
   EXPECT_THAT(headers, HasSubstr("Content-Security-Policy: default-src 'none'; script-src 'self'; "));
-  EXPECT_THAT(headers, HasSubstr("connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "));
+  EXPECT_THAT(headers,
+              HasSubstr("connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "));
   EXPECT_THAT(headers, HasSubstr("require-trusted-types-for 'script'"));
   EXPECT_THAT(headers, Not(HasSubstr("unsafe")));
   EXPECT_THAT(headers, HasSubstr("X-Content-Type-Options: nosniff\r\n"));
