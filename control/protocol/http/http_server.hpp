@@ -51,16 +51,11 @@ class HttpServer {
   /// Sets the pages. They are shown to loopback, and to other clients only if a token or a client certificate
   /// is asked for (CTL-8). Without this call there are none.
   void set_pages(PageSource pages) { pages_ = std::move(pages); }
-<<<<<<< HEAD
   /// Sets the live pages, which go to the same clients. They outlive the server. Without this call there are
   /// none.
   void set_live_pages(LivePages& pages) { live_pages_ = &pages; }
-  /// Sets the files that a client gets without the token, if one is asked for: a browser has none before it has
-  /// loaded the page that asks for it (CTL-8). Without this call there are none.
-=======
   /// Sets the files that a client gets without the token, if one is asked for: a browser has none before it
   /// has loaded the page that asks for it (CTL-8). Without this call there are none.
->>>>>>> web
   void set_front(FrontSource front) { front_ = std::move(front); }
   /// Takes a new token, and the names of a new certificate. `tls` may be null, as at the construction.
   void renew(std::string token, const TlsContext* tls);
