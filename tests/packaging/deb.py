@@ -256,10 +256,14 @@ def purge(root, before):
     os.makedirs(os.path.dirname(keepsake), exist_ok=True)
     with open(keepsake, "w", encoding="utf-8") as file:
         file.write("a recording")
+    sound = root.at("/var/lib/rtpferry/sounds/welcome.wav")
+    os.makedirs(os.path.dirname(sound), exist_ok=True)
+    with open(sound, "w", encoding="utf-8") as file:
+        file.write("a sound")
     root.run("apt-get", "remove", "-y", "rtpferry")
     check(os.path.exists(root.at(CONFIGURATION)) and not os.path.exists(root.at("/usr/sbin/rtpferryd")), "remove keeps the configuration")
     said = root.run("apt-get", "purge", "-y", "rtpferry").stdout
-    check(os.path.exists(keepsake) and "kept recordings" in said, "purge keeps recordings, and says so")
+    check(os.path.exists(keepsake) and os.path.exists(sound) and "kept what is in" in said, "purge keeps recordings and sounds, and says so")
     shutil.rmtree(root.at("/var/lib/rtpferry"))
     root.run("apt-get", "install", "-y", "--no-install-recommends", "/tmp/rtpferry.deb")
     bare_root.Unit(root.read(UNIT)).state_folder(root)

@@ -226,12 +226,16 @@ def manifest(build):
     except ImportError:
         return skipped("manifest: python3-yaml is not installed")
     documents = {each["kind"]: each for each in yaml.safe_load_all(read(PACKAGING, "kubernetes", "rtpferry.yaml"))}
-    check(set(documents) == {"ConfigMap", "Service", "PodDisruptionBudget", "StatefulSet"}, f"the manifest is one {sorted(documents)}")
+    check(set(documents) == {"ConfigMap", "Service", "NetworkPolicy", "PodDisruptionBudget", "StatefulSet"}, f"the manifest is one {sorted(documents)}")
     stateful = documents["StatefulSet"]["spec"]
     pod = stateful["template"]["spec"]
     labels = stateful["template"]["metadata"]["labels"]
     check(stateful["selector"]["matchLabels"] == labels == documents["Service"]["spec"]["selector"]
-          == documents["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"], "every selector finds the pods")
+          == documents["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]
+          == documents["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"], "every selector finds the pods")
+    commands, media = documents["NetworkPolicy"]["spec"]["ingress"]
+    check("from" in commands and [each["port"] for each in commands["ports"]] == [2223] and "from" not in media,
+          "pods with a label may command it, and media comes from anywhere")
     check(stateful["serviceName"] == documents["Service"]["metadata"]["name"], "the pods have names")
     (container,) = pod["containers"]
     volumes = {each["name"] for each in pod["volumes"]}
@@ -247,12 +251,18 @@ def manifest(build):
     variables = {"POD_IP": "127.0.0.1", "HOST_IP": "192.0.2.1"}
     check({each["name"] for each in container["env"]} == set(variables), "and its variables are there")
     arguments = [re.sub(r"\$\((\w+)\)", lambda match: variables[match[1]], each) for each in container["args"][1:]]
-    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
-        text = documents["ConfigMap"]["data"]["rtpferry.conf"]
-        file.write(text)
-        file.flush()
-        checked = run(os.path.join(build, "rtpferryd"), f"--config-file={file.name}", *arguments, "--check-config", "--control-socket=none")
-    check("configuration is good" in checked.stdout, f"its configuration is good {checked.stderr.strip()}")
+    text = documents["ConfigMap"]["data"]["rtpferry.conf"]
+
+    def checked(configuration):
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+            file.write(configuration)
+            file.flush()
+            return run(os.path.join(build, "rtpferryd"), f"--config-file={file.name}", *arguments, "--check-config", "--control-socket=none")
+
+    unset = checked(text)
+    check(unset.returncode != 0 and "control-allow" in unset.stderr, "it does not start before somebody says who may command it")
+    named = checked(text.replace("NETWORKS-OF-YOUR-PROXIES", "10.1.2.0/24"))
+    check("configuration is good" in named.stdout, f"its configuration is good {named.stderr.strip()}")
     one_port = int(re.search(r"^ice-port = (\d+)$", text, re.MULTILINE)[1])
     check(ports[one_port].get("hostPort") == one_port and ports[one_port]["protocol"] == "UDP", f"browsers reach it at one port of the node, {one_port}")
 
