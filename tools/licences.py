@@ -14,9 +14,9 @@ import sys
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), ".."))
 USUAL = "Apache-2.0"
-# The kernel accepts these; packaging/debian/copyright and LICENSE list the same files.
+# The kernel accepts these; packaging/debian/copyright lists the same files.
 KERNEL = "BSD-3-Clause OR GPL-2.0"
-KERNEL_FILES = re.compile(r"relay/bpf/(ferry\.bpf\.c|abi\.h|program/[^/]+\.h)$")
+KERNEL_FILES = re.compile(r".*\.bpf\.c$|relay/bpf/(abi\.h|program/[^/]+\.h)$")
 
 # Ending or whole name -> what stands before and behind the line.
 COMMENTS = {
