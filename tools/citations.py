@@ -77,7 +77,7 @@ class Tree:
                     path = os.path.relpath(os.path.join(where, name), self.root)
                     is_script = "." not in name
                     if (name.endswith(ENDINGS) or is_script) and path not in NOT_READ \
-                            and not path.startswith(RECORDED) and "node_modules" not in path:
+                            and not path.startswith(RECORDED) and name != "package-lock.json" and "node_modules" not in path:
                         yield path
 
     def has(self, path):

@@ -292,7 +292,7 @@ TEST_F(Operated, PagesForMachines) {
       << "only what the path says";
   EXPECT_FALSE(pages_->get("/api/v1/terminate"));
   EXPECT_FALSE(pages_->get("/api/v1/calls/"));
-  EXPECT_FALSE(pages_->get("/"));
+  EXPECT_EQ(pages_->get("/")->type, "text/html; charset=utf-8") << "the page for people";
   EXPECT_EQ(world_->manager().size(), 1u);
 }
 

@@ -24,6 +24,12 @@ constexpr unsigned kLongestPause = 60;
 constexpr Duration kTellDropsAgain = 10s;
 constexpr Duration kTimeToLeave = 1s;
 constexpr Duration kTimeToStop = 2s;
+/// Without a connection libmosquitto may be in a pause between two attempts, which nothing ends.
+constexpr Duration kTimeToStopAlone = 200ms;
+/// How long a broker may be away until the log says so.
+constexpr Duration kTimeToConnect = 5s;
+
+Instant now_of_mqtt() { return std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now()); }
 
 std::string text_of_error(int error) {
   return error == MOSQ_ERR_ERRNO ? std::strerror(errno) : mosquitto_strerror(error);
@@ -106,8 +112,9 @@ MqttPublisher::~MqttPublisher() {
   mosquitto_connect_callback_set(client_, nullptr);
   mosquitto_disconnect_callback_set(client_, nullptr);
   mosquitto_publish_callback_set(client_, nullptr);
-  // Both threads may wait for a name, or for an address that does not answer. They must not hold up the end, so
-  // the client is then left to the end of the process.
+  // Both threads may wait for a name, for an address that does not answer, or for the next attempt. They must
+  // not hold up the end, so the client is then left to the end of the process.
+  const Duration patience = is_connected_ ? kTimeToStop : kTimeToStopAlone;
   const auto over = std::make_shared<std::promise<void>>();
   std::thread([client = client_, over, begin = std::move(begin_)]() mutable {
     begin.join();
@@ -115,7 +122,7 @@ MqttPublisher::~MqttPublisher() {
     mosquitto_loop_stop(client, false);
     over->set_value();
   }).detach();
-  if (over->get_future().wait_for(kTimeToStop) != std::future_status::ready) return;
+  if (over->get_future().wait_for(patience) != std::future_status::ready) return;
   mosquitto_destroy(client_);
   mosquitto_lib_cleanup();
 }
@@ -127,7 +134,7 @@ void MqttPublisher::on_connect(int code) {
     log::info("MQTT broker {}:{} takes events at {}", settings_.host, settings_.port_in_force(),
               log::quote(settings_.topic));
     is_failing_ = false;
-  } else if (!std::exchange(is_failing_, true)) {
+  } else if (!is_failing_.exchange(true)) {
     log::warn("MQTT broker {}:{}: {}; events wait", settings_.host, settings_.port_in_force(),
               mosquitto_connack_string(code));
   }
@@ -136,7 +143,7 @@ void MqttPublisher::on_connect(int code) {
 void MqttPublisher::on_disconnect(int code) {
   const log::Scope scope(log::Subsystem::kControl);
   is_connected_ = false;
-  if (code != 0 && !std::exchange(is_failing_, true))
+  if (code != 0 && !is_failing_.exchange(true))
     log::warn("MQTT broker {}:{}: the connection ended ({}); events wait", settings_.host,
               settings_.port_in_force(), mosquitto_strerror(code));
 }
@@ -161,6 +168,17 @@ void MqttPublisher::add(Message message) {
   go_on();
 }
 
+void MqttPublisher::tell_of_absence(Instant now) {
+  if (is_connected_) {
+    away_since_ = {};
+  } else if (away_since_ == Instant{}) {
+    away_since_ = now;
+  } else if (now - away_since_ >= kTimeToConnect && !is_failing_.exchange(true)) {
+    const log::Scope scope(log::Subsystem::kControl);
+    log::warn("MQTT broker {}:{}: no connection; events wait", settings_.host, settings_.port_in_force());
+  }
+}
+
 void MqttPublisher::go_on() {
   while (is_connected_ && !waiting_.empty() && under_way_ < kMostUnderWay) {
     const Message& next = waiting_.front();
@@ -175,7 +193,8 @@ void MqttPublisher::go_on() {
     reports_waiting_ -= next.is_report ? 1 : 0;
     waiting_.pop_front();
   }
-  const auto now = std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now());
+  const Instant now = now_of_mqtt();
+  tell_of_absence(now);
   if (drops_untold_ == 0 || now < tell_drops_) return;
   log::warn("MQTT broker {}: {} messages were dropped, because more than {} wait", settings_.host,
             std::exchange(drops_untold_, 0), kMostWaiting);

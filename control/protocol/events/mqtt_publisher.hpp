@@ -62,6 +62,8 @@ class MqttPublisher final : public EventSubscriber {
   };
   void connect();
   void add(Message message);
+  /// Logs that there has been no connection for some seconds.
+  void tell_of_absence(Instant now);
   // On the thread of libmosquitto.
   void on_connect(int code);
   void on_disconnect(int code);
@@ -75,8 +77,10 @@ class MqttPublisher final : public EventSubscriber {
   Instant tell_drops_{};
   std::atomic<bool> is_connected_{false};
   std::atomic<int> under_way_{0};
-  /// Set by the thread of libmosquitto alone: the last attempt failed, and that was logged.
-  bool is_failing_ = false;
+  /// There is no connection, and that was logged.
+  std::atomic<bool> is_failing_{false};
+  /// When control first saw that there is none; unset while there is one.
+  Instant away_since_{};
   /// Connects for the first time.
   std::thread begin_;
 };

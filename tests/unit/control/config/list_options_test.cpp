@@ -75,6 +75,11 @@ const Sample kSamples[] = {
      for (const DpdkOptions::Port& each : c.dpdk.ports) text += each.device + ' ';
      return text;
    }},
+  {"event-webhook", "http://192.0.2.1/a", "http://192.0.2.1/b", [](const Config& c) {
+     std::string text;
+     for (const std::string& each : c.events.webhook.urls) text += each + ' ';
+     return text;
+   }},
   {"recording-method", "all", "audio", [](const Config& c) { return fmt::format("{} {}", c.recorder.packets, c.recorder.audio); }},
 };
 // clang-format on
