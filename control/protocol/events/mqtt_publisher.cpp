@@ -83,9 +83,8 @@ MqttPublisher::MqttPublisher(MqttSettings settings) : settings_(std::move(settin
 
 void MqttPublisher::connect() {
   mosquitto_reconnect_delay_set(client_, 1, kLongestPause, true);
-  mosquitto_connect_callback_set(client_, [](mosquitto*, void* self, int code) {
-    static_cast<MqttPublisher*>(self)->on_connect(code);
-  });
+  mosquitto_connect_callback_set(
+      client_, [](mosquitto*, void* self, int code) { static_cast<MqttPublisher*>(self)->on_connect(code); });
   mosquitto_disconnect_callback_set(client_, [](mosquitto*, void* self, int code) {
     static_cast<MqttPublisher*>(self)->on_disconnect(code);
   });

@@ -22,8 +22,8 @@ struct MqttCounts {
   std::uint64_t dropped = 0;
 };
 
-/// Says in a sentence why these settings cannot work, such as a certificate that cannot be read; empty if they
-/// can. Reads files.
+/// Says in a sentence why these settings cannot work, such as a certificate that cannot be read; empty if
+/// they can. Reads files.
 [[nodiscard]] std::string fault_of(const MqttSettings& settings);
 
 /// A client of one broker. libmosquitto has a thread of its own for it, which connects, and connects again

@@ -62,7 +62,8 @@ std::string shown_url(std::string_view url) {
   return shown.append(url.substr(user == std::string_view::npos ? begin : begin + user + 1));
 }
 
-/// The requests that are under way. `wake` may be called on any thread, all else on the thread of the webhook.
+/// The requests that are under way. `wake` may be called on any thread, all else on the thread of the
+/// webhook.
 class Webhook::Requests {
  public:
   explicit Requests(const WebhookConfig& config) : config_(config) {

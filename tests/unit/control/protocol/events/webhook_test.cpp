@@ -57,9 +57,9 @@ TEST_F(WebhookTest, AnEventIsPostedWithItsTypeAndASignature) {
   const auto request = server.requests()[0];
   EXPECT_TRUE(request.head.starts_with("POST /hook?key=1 HTTP/1.1"));
   EXPECT_EQ(request.body, stream_.at(1).text);
-  for (const std::string& line : {std::string("Content-Type: application/json"), std::string("X-Rtpferry-Event: dtmf"),
-                                  std::string("X-Rtpferry-Id: 1"),
-                                  "X-Rtpferry-Signature: " + signature_of(request.body, "key")})
+  for (const std::string& line :
+       {std::string("Content-Type: application/json"), std::string("X-Rtpferry-Event: dtmf"),
+        std::string("X-Rtpferry-Id: 1"), "X-Rtpferry-Signature: " + signature_of(request.body, "key")})
     EXPECT_NE(request.head.find(line + "\r\n"), std::string::npos) << line << "\n" << request.head;
   EXPECT_TRUE(until([&] { return webhook.counts().delivered == 1 && webhook.counts().waiting == 0; }));
 }
@@ -109,10 +109,9 @@ TEST_F(WebhookTest, WhatNobodyTookIsDeliveredAfterARestart) {
     // The journal belongs to the URL, so this one gives up what the other had.
     test::HttpServer server([](std::size_t) { return 200; });
     std::filesystem::path journal;
-    for (const auto& each : std::filesystem::directory_iterator(folder_.path("events"))) journal = each.path();
-    {
-      Webhook learns_its_name(config(server.url()));
-    }
+    for (const auto& each : std::filesystem::directory_iterator(folder_.path("events")))
+      journal = each.path();
+    { Webhook learns_its_name(config(server.url())); }
     for (const auto& each : std::filesystem::directory_iterator(folder_.path("events"))) {
       if (each.path() == journal) continue;
       std::filesystem::rename(journal, each.path());

@@ -157,7 +157,8 @@ TEST_F(LivePageTest, CTL8_WithoutTheTokenNothingIsShown) {
 TEST_F(LivePageTest, CTL13_PagesOfOtherSitesGetNothing) {
   serve();
   for (const std::string& headers : {std::string(), upgrade()}) {
-    EXPECT_TRUE(ask("/live", headers + "Origin: https://evil.example\r\n").heard().starts_with("HTTP/1.1 403 "));
+    EXPECT_TRUE(
+        ask("/live", headers + "Origin: https://evil.example\r\n").heard().starts_with("HTTP/1.1 403 "));
   }
   EXPECT_TRUE(pages_.targets.empty());
 }
