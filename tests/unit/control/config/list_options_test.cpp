@@ -80,10 +80,7 @@ const Sample kSamples[] = {
      for (const std::string& each : c.events.webhook.urls) text += each + ' ';
      return text;
    }},
-  {"event-webhook-types", "call-end", "call-start", [](const Config& c) {
-     const auto& types = c.events.webhook.types;
-     return fmt::format("{} {}", types && types->contains(events::EventType::kCallEnd), types && types->contains(events::EventType::kCallStart));
-   }},
+  {"event-webhook-types", "call-end", "call-start", [](const Config& c) { return c.events.webhook.types.to_string(); }},
   {"recording-method", "all", "audio", [](const Config& c) { return fmt::format("{} {}", c.recorder.packets, c.recorder.audio); }},
 };
 // clang-format on
