@@ -253,9 +253,9 @@ std::span<const OptionRow> option_rows() {
   static const std::vector<OptionRow> all = [] {
     std::vector<OptionRow> rows(std::begin(kOptions), std::end(kOptions));
     // Options after which the program only prints and exits stay at the end of the help.
-    for (const auto& more : {peer_option_rows(), dpdk_option_rows(), rtpproxy_option_rows(),
-                             event_option_rows(), media_option_rows(), recording_option_rows(),
-                             telemetry_option_rows()}) {
+    for (const auto& more :
+         {peer_option_rows(), dpdk_option_rows(), rtpproxy_option_rows(), event_option_rows(),
+          media_option_rows(), recording_option_rows(), telemetry_option_rows()}) {
       rows.insert(std::ranges::find(rows, std::string_view("check-config"), &OptionRow::name), more.begin(),
                   more.end());
     }

@@ -9,8 +9,8 @@
 // one figure of each port and waits for no worker.
 #include "control/events/call_events.hpp"
 
-#include "control/rtpproxy/session.hpp"
 #include "control/events/report_json.hpp"
+#include "control/rtpproxy/session.hpp"
 #include "control/session/evidence.hpp"
 
 #include <algorithm>
@@ -33,9 +33,8 @@ bool has_rtp(const MediaTransport& transport) {
 /// True if packets of the party may come there.
 bool may_be_heard(const MediaTransport& transport) {
   bool may = false;
-  transport.each_media([&](const Media& media) {
-    may |= !media.untouched && !media.rejected && !media.only_listens();
-  });
+  transport.each_media(
+      [&](const Media& media) { may |= !media.untouched && !media.rejected && !media.only_listens(); });
   return may && !transport.ports.empty();
 }
 
@@ -124,9 +123,7 @@ void CallEvents::stop() {
   waiting_.clear();
 }
 
-void CallEvents::on_planned(Call& call) {
-  wait(call, begin(call));
-}
+void CallEvents::on_planned(Call& call) { wait(call, begin(call)); }
 
 void CallEvents::on_merged(Call& call, Call& other) {
   const auto gone = told_.find(&other);
@@ -164,8 +161,7 @@ void CallEvents::on_ending(Call& call, EndReason reason, const Clock&) {
   if (found == told_.end()) return;
   // Packets that came since the last look.
   static_cast<void>(look_at(call, found->second));
-  if (is_time_out(reason))
-    publish(EventType::kTimeout, plain_id(call), {{"reason", to_string(reason)}});
+  if (is_time_out(reason)) publish(EventType::kTimeout, plain_id(call), {{"reason", to_string(reason)}});
   endings_.push_back({call.id, std::string(plain_id(call))});
   wait_no_longer(found->second);
   told_.erase(found);

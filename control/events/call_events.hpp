@@ -22,8 +22,7 @@ class CallEvents final : public CallObserver {
   static constexpr std::size_t kLooks = 1024;
 
   /// `stream` must outlive this object. `wall` gives the time of events.
-  CallEvents(EventStream& stream, std::function<WallTime()> wall)
-      : stream_(stream), wall_(std::move(wall)) {}
+  CallEvents(EventStream& stream, std::function<WallTime()> wall) : stream_(stream), wall_(std::move(wall)) {}
 
   /// Publishes the first packet of parties that were not heard before. Bounded, whatever the number of calls.
   void look();

@@ -15,10 +15,10 @@
 
 namespace ferry::events {
 
-/// Events that wait for one receiver, and those that are under way to it. Events of one call are delivered one
-/// after another, in their order; calls do not wait for each other. An event leaves the queue once the
-/// receiver has taken it. If nobody answers, one event at a time is tried, with growing pauses, until somebody
-/// does. If the receiver refuses an event, its call alone waits.
+/// Events that wait for one receiver, and those that are under way to it. Events of one call are delivered
+/// one after another, in their order; calls do not wait for each other. An event leaves the queue once the
+/// receiver has taken it. If nobody answers, one event at a time is tried, with growing pauses, until
+/// somebody does. If the receiver refuses an event, its call alone waits.
 ///
 /// Pure: callers bring the time. One thread at a time.
 class DeliveryQueue {
@@ -29,11 +29,11 @@ class DeliveryQueue {
   /// `most` bounds the events that wait.
   explicit DeliveryQueue(std::size_t most) : most_(most) {}
 
-  /// Adds an event, whose number must be above all before. Returns the number of the oldest event, if that one
-  /// had to go because too many wait.
+  /// Adds an event, whose number must be above all before. Returns the number of the oldest event, if that
+  /// one had to go because too many wait.
   std::optional<std::uint64_t> add(Event event);
-  /// The event to be tried now; it counts as under way until `on_taken` or `on_failed`. Null if there is none.
-  /// Good until then.
+  /// The event to be tried now; it counts as under way until `on_taken` or `on_failed`. Null if there is
+  /// none. Good until then.
   [[nodiscard]] const Event* take(Instant now);
   /// When `take` may have an event; nothing: only after a change of the queue.
   [[nodiscard]] std::optional<Instant> next_due() const;

@@ -38,13 +38,13 @@ nlohmann::json record_of(const CallReport& report) {
   }
   const MediaVerdict* main = report.explanation.main();
   return {{"call_id", report.call_id},
-                                 {"created_ms", ms(report.created)},
-                                 {"ended_ms", ms(report.ended)},
-                                 {"duration_s", std::chrono::duration<double>(report.duration).count()},
-                                 {"ended", to_string(report.reason)},
-                                 {"verdict", main == nullptr ? "fine" : to_string(main->cause)},
-                                 {"severity", to_string(report.explanation.worst())},
-                                 {"streams", std::move(streams)}};
+          {"created_ms", ms(report.created)},
+          {"ended_ms", ms(report.ended)},
+          {"duration_s", std::chrono::duration<double>(report.duration).count()},
+          {"ended", to_string(report.reason)},
+          {"verdict", main == nullptr ? "fine" : to_string(main->cause)},
+          {"severity", to_string(report.explanation.worst())},
+          {"streams", std::move(streams)}};
 }
 
 }  // namespace ferry::events

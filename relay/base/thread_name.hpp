@@ -7,8 +7,8 @@
 
 namespace ferry {
 
-/// Names the calling thread; 15 characters are kept. A thread has to name itself: for another one the C library
-/// writes to a file of /proc, and the daemon may open no such file (`relay/rights`).
+/// Names the calling thread; 15 characters are kept. A thread has to name itself: for another one the C
+/// library writes to a file of /proc, and the daemon may open no such file (`relay/rights`).
 inline void name_thread(const std::string& name) noexcept {
   constexpr std::size_t kLongest = 15;
   if (name.size() <= kLongest) {

@@ -724,9 +724,9 @@ bool is_same(const std::pair<Duration, Packet>& above, const std::pair<Duration,
   return other == above.second;
 }
 
-/// Makes the numbers that a party got from user space those that it gets with the kernel. Behind a hold, a digit or
-/// prompt may begin up to 100 numbers later there: which packets the kernel has sent late is not always known, and
-/// no number is given twice (SSR-2).
+/// Makes the numbers that a party got from user space those that it gets with the kernel. Behind a hold, a
+/// digit or prompt may begin up to 100 numbers later there: which packets the kernel has sent late is not
+/// always known, and no number is given twice (SSR-2).
 void follow_skips(std::vector<std::pair<Duration, Packet>>& above,
                   const std::vector<std::pair<Duration, Packet>>& below) {
   constexpr std::uint16_t kMostSkipped = 100;

@@ -18,12 +18,10 @@ constexpr Duration kSignOfLife = std::chrono::seconds(15);
 /// The most calls that one report has.
 constexpr int kMostReported = 1000;
 
-WallTime wall_now() {
-  return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
-}
+WallTime wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
 
-/// The time in microseconds: above all numbers of an earlier process that published less than a million events
-/// a second.
+/// The time in microseconds: above all numbers of an earlier process that published less than a million
+/// events a second.
 std::uint64_t first_number() {
   return static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(wall_now().time_since_epoch()).count());

@@ -18,8 +18,8 @@ class LiveConnection : public LiveOutput {
   virtual Progress serve(evbuffer* input) = 0;
 };
 
-/// The form that the request asks for: messages of a WebSocket, whose texts are those of the live messages, or
-/// Server-Sent Events in a reply that ends with the connection. `connection` outlives it, and is no longer
+/// The form that the request asks for: messages of a WebSocket, whose texts are those of the live messages,
+/// or Server-Sent Events in a reply that ends with the connection. `connection` outlives it, and is no longer
 /// closed for idleness. Throws std::bad_alloc.
 [[nodiscard]] std::unique_ptr<LiveConnection> make_live_connection(Connection& connection,
                                                                    const Request& request);

@@ -12,7 +12,8 @@
 // port itself.
 //
 // Traps:
-// - What the peer has sent before the second socket is there waits in the port's own one, and would leave behind
+// - What the peer has sent before the second socket is there waits in the port's own one, and would leave
+// behind
 //   what comes to the second. So the engine connects at a moment at which nothing waits.
 // - The kernel reuses descriptor numbers at once. A ready event may be for a descriptor that was detached
 //   after the wait; `Port::attached` decides, and the next `wait` sorts it out.
@@ -43,8 +44,8 @@ namespace ferry {
 
 namespace {
 
-/// Packets that leave without a connected socket while datagrams wait. Then it is opened all the same: a flood
-/// of strangers must not keep the faster path from the peer.
+/// Packets that leave without a connected socket while datagrams wait. Then it is opened all the same: a
+/// flood of strangers must not keep the faster path from the peer.
 constexpr std::uint8_t kMostPostponed = 50;
 
 /// True if a datagram waits in a socket.

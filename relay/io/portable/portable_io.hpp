@@ -106,8 +106,8 @@ class PortableIo final : public PacketIo {
     bool attached = false;
     /// A connected socket could not be had; it is not tried again while the port is attached.
     bool refused = false;
-    /// Packets to the locked peer that left before its connected socket was opened, because datagrams waited in
-    /// this one.
+    /// Packets to the locked peer that left before its connected socket was opened, because datagrams waited
+    /// in this one.
     std::uint8_t postponed = 0;
     /// Many peers send to it (`expect_many`).
     bool has_many = false;
