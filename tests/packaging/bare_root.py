@@ -4,6 +4,7 @@
 import contextlib
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -108,7 +109,9 @@ class Unit:
                  f"--ambient-caps={kept}", f"--bounding-set={capabilities('CapabilityBoundingSet')}"]
         if self.values["NoNewPrivileges"] == "yes":
             words.append("--no-new-privs")
-        limits = ["prlimit", f"--nofile={self.values['LimitNOFILE']}", f"--core={self.values['LimitCORE']}"]
+        # Without the right to raise limits, a container's is taken.
+        files = min(int(self.values["LimitNOFILE"]), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        limits = ["prlimit", f"--nofile={files}", f"--core={self.values['LimitCORE']}"]
         shell = f"umask {self.values['UMask']}; exec \"$@\""
         return [*before, *root.command("env", "-i", f"NOTIFY_SOCKET={notify}", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *limits, "sh", "-c", shell, "sh",
                                        *words, *self.values["ExecStart"].split())]

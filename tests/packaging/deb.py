@@ -138,6 +138,8 @@ def kamailio_call(root, what):
         lab.masquerade()
         service = Service(root, lab)
         check(service.is_up, f"{what}: the service is up")
+        if not service.is_up:
+            return
         lab.start_kamailio("kamailio.cfg")
         result = calls.call(lab, service, what)
         failed = calls.report(lab, result, f"a call through Kamailio {what}", True)
@@ -174,6 +176,8 @@ def profile(root, directory):
     with Lab() as lab:
         service = Service(root, lab, trace)
         check(service.is_up, "the service is up under strace, with recordings")
+        if not service.is_up:
+            return
         lab.start_kamailio("kamailio.cfg")
         calls.call(lab, service, "traced")
         service.ctl("doctor")
@@ -309,7 +313,7 @@ def main():
             start = time.monotonic()
             root.run("apt-get", "update")
             root.run("apt-get", "install", "-y", "--no-install-recommends", "/tmp/rtpferry.deb")
-            print(f"         installed after {bare_root.seconds_since(start):.0f} s")
+            print(f"         installed after {bare_root.seconds_since(start):.0f} s", flush=True)
             contents(root, version)
             default_start(root)
             configure(root)
