@@ -17,13 +17,13 @@ import sys
 import rules
 
 ROOT = rules.ROOT
-FOLDERS = ("relay", "control", "codecs", "recorder", "tools", "tests", "bench", "docs", "cmake", "packaging")
+FOLDERS = ("relay", "control", "codecs", "recorder", "tools", "tests", "bench", "docs", "cmake", "packaging", "web")
 ENDINGS = (".cpp", ".hpp", ".h", ".c", ".py", ".md", ".txt", ".json", ".patch", ".sh", ".cmake", ".conf", ".cfg",
            ".service", ".in", ".mjs", ".js", "Makefile")
 # They hold what is wrong on purpose.
 NOT_READ = {"tools/citations.py", "tests/unit/tools/citations_test.py"}
 # Recorded texts of others, which cite nothing of ours.
-RECORDED = ("tests/golden/dialogues/", "tools/web/vendor/")
+RECORDED = ("tests/golden/dialogues/", "web/vendor/")
 # The build makes them.
 MADE = re.compile(r"\.skel\.h$|^relay/bpf/vmlinux\.h$")
 

@@ -16,7 +16,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 std::string file(const std::string& name) {
-  std::ifstream in(std::string(FERRY_SOURCE_DIR "/tools/web/dist/") + name, std::ios::binary);
+  std::ifstream in(std::string(FERRY_SOURCE_DIR "/web/dist/") + name, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Calls, codecs, duration, jitterGrade, lossGrade, lossText, mosGrade, mosText, short, standingOf } from '../../../../tools/web/src/model.ts';
+import { Calls, codecs, duration, jitterGrade, lossGrade, lossText, mosGrade, mosText, short, standingOf } from '../../../web/src/model.ts';
 import { board, row } from './rows.ts';
 
 test('a call stands as rtpferryctl list --sort=severity ranks it', () => {

@@ -1,5 +1,5 @@
 // Rows and boards for tests.
-import type { Board, Row } from '../../../../tools/web/src/model.ts';
+import type { Board, Row } from '../../../web/src/model.ts';
 
 export function row(id: number, changes: Partial<Row> = {}): Row {
   return { id, call_id: `call-${id}`, begun_ms: 1000, answered: true, deleting: false, recorded: false, severity: 'fine', hears: 'all', verdict: 'fine',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Trail, Trails, bands, marks } from '../../../../tools/web/src/history.ts';
+import { Trail, Trails, bands, marks } from '../../../web/src/history.ts';
 import { row } from './rows.ts';
 
 test('a row that says the same adds a sample every five seconds only', () => {

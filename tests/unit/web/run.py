@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The sources of the web page: their types, their unit tests, and that tools/web/dist is what they build to, octet for octet.
+"""The sources of the web page: their types, their unit tests, and that web/dist is what they build to, octet for octet.
 
 npm installs from the lock file into the build folder. Exit status: 0 passed, 1 failed, 77 cannot run here (the reason is printed).
 """
@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", ".."))
+ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".."))
 
 
 def contents(folder):
@@ -19,10 +19,10 @@ def contents(folder):
 
 def install(folder):
     """Puts the sources and npm's packages into `folder`. Returns why it cannot; nothing if all is well."""
-    web, tests = os.path.join(folder, "tools", "web"), os.path.join(folder, "tests", "unit", "tools", "web")
-    lock, kept = os.path.join(ROOT, "tools", "web", "package-lock.json"), os.path.join(web, "package-lock.json")
+    web, tests = os.path.join(folder, "web"), os.path.join(folder, "tests", "unit", "web")
+    lock, kept = os.path.join(ROOT, "web", "package-lock.json"), os.path.join(web, "package-lock.json")
     is_same = os.path.exists(kept) and open(kept, "rb").read() == open(lock, "rb").read()
-    for source, copy in ((os.path.join(ROOT, "tools", "web"), web), (os.path.join(ROOT, "tests", "unit", "tools", "web"), tests)):
+    for source, copy in ((os.path.join(ROOT, "web"), web), (os.path.join(ROOT, "tests", "unit", "web"), tests)):
         for name in os.listdir(copy) if os.path.isdir(copy) else []:
             if name != "node_modules":
                 path = os.path.join(copy, name)
@@ -49,17 +49,17 @@ def main():
     if why:
         print(f"skipped: npm cannot install what builds the page: {why}")
         return 77
-    web = os.path.join(folder, "tools", "web")
+    web = os.path.join(folder, "web")
     good = subprocess.run(["node", "test.mjs"], cwd=web).returncode == 0
     print(f"{'passed' if good else 'FAILED'}  types and unit tests")
     out = os.path.join(folder, "dist")
     built = subprocess.run(["node", "build.mjs", "--out", out], cwd=web).returncode == 0
-    committed = contents(os.path.join(ROOT, "tools", "web", "dist"))
+    committed = contents(os.path.join(ROOT, "web", "dist"))
     different = sorted(name for name in committed.keys() | (contents(out) if built else {}).keys()
                        if not built or committed.get(name) != contents(out).get(name))
-    print(f"{'FAILED' if different else 'passed'}  tools/web/dist is what the sources build to {different or ''}")
+    print(f"{'FAILED' if different else 'passed'}  web/dist is what the sources build to {different or ''}")
     if different:
-        print("build it again: cd tools/web && npm ci && npm run build")
+        print("build it again: cd web && npm ci && npm run build")
     return 0 if good and not different else 1
 
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { headline } from '../../../../tools/web/src/headline.ts';
-import { Calls } from '../../../../tools/web/src/model.ts';
+import { headline } from '../../../web/src/headline.ts';
+import { Calls } from '../../../web/src/model.ts';
 import { board, row } from './rows.ts';
 
 const of = (...rows: ReturnType<typeof row>[]) => {

@@ -7,7 +7,7 @@ const here = new URL('.', import.meta.url).pathname;
 const at = process.argv.indexOf('--out');
 const out = at < 0 ? `${here}dist` : process.argv[at + 1];
 const uplot = JSON.parse(await readFile(`${here}node_modules/uplot/package.json`, 'utf8'));
-const banner = `/*! The web page of rtpferryd, built from tools/web/src (see tools/web/README.md). Apache-2.0. With uPlot ${uplot.version}, MIT, (c) Leon Sorokin. */`;
+const banner = `/*! The web page of rtpferryd, built from web/src (see web/README.md). Apache-2.0. With uPlot ${uplot.version}, MIT, (c) Leon Sorokin. */`;
 
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EventReader } from '../../../../tools/web/src/sse.ts';
+import { EventReader } from '../../../web/src/sse.ts';
 
 test('events come out whole, however small the pieces are', () => {
   const stream = 'id: 7\nevent: one-way\ndata: {"a":1}\n\n: still here\n\nid: 8\ndata: x\ndata: y\n\n';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TYPES, severity, title, words } from '../../../../tools/web/src/happening.ts';
+import { TYPES, severity, title, words } from '../../../web/src/happening.ts';
 
 test('events have words', () => {
   assert.equal(words('media-start', { tag: 'alice', media: 1, kind: 'audio' }), 'audio of alice');
