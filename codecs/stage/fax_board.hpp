@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the fax gateways of all threads tell about themselves.
 #pragma once
 

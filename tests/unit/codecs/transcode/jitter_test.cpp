@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loss, jitter, reordering and drift: what they cost in delay, in sound and in the regularity of what leaves.
 //
 // The sound is L16, in which every sample says which packet it came in. So each sample of the output tells
