@@ -149,16 +149,16 @@ def kamailio_call(root, what):
 
 def who_may(root):
     """Members of rtpferryctl may use rtpferryctl and see no recordings; others may not."""
-    for name in ("operator", "stranger"):
+    for name in ("carol", "mallory"):
         root.run("useradd", "--no-create-home", name, check=False)
-    root.run("usermod", "--append", "--groups", "rtpferryctl", "operator")
+    root.run("usermod", "--append", "--groups", "rtpferryctl", "carol")
     def as_user(name, *words):
         return root.run("setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups", *words, check=False)
-    check(as_user("operator", "rtpferryctl", "ready").returncode == 0, "a member of rtpferryctl may use rtpferryctl")
-    check(as_user("stranger", "rtpferryctl", "ready").returncode == 3, "somebody else may not")
-    check(as_user("operator", "ls", "/var/lib/rtpferry").returncode != 0, "nor does a member see what the daemon keeps")
-    check(as_user("stranger", "cat", CONFIGURATION).returncode != 0, "and nobody else reads the configuration")
-    for name in ("operator", "stranger"):
+    check(as_user("carol", "rtpferryctl", "ready").returncode == 0, "a member of rtpferryctl may use rtpferryctl")
+    check(as_user("mallory", "rtpferryctl", "ready").returncode == 3, "somebody else may not")
+    check(as_user("carol", "ls", "/var/lib/rtpferry").returncode != 0, "nor does a member see what the daemon keeps")
+    check(as_user("mallory", "cat", CONFIGURATION).returncode != 0, "and nobody else reads the configuration")
+    for name in ("carol", "mallory"):
         root.run("userdel", name)
 
 
