@@ -180,7 +180,8 @@ def profile(root, directory):
         lab.start_kamailio("kamailio.cfg")
         calls.call(lab, service, "traced")
         service.ctl("doctor")
-        (daemon,) = output("pgrep", "-o", "-x", "rtpferryd").split()
+        # The child of strace, and no other daemon of this host.
+        daemon = output("pgrep", "-o", "-P", str(service.process.pid))
         os.kill(int(daemon), 1)
         service.manager.wait_for("RELOADING=1", 10)
         check(service.manager.wait_for("READY=1", 10), "it reads its configuration again")
