@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The front door. Each target is one line of CMake or script.
 BUILD  ?= build/release
 JOBS   ?= $(shell nproc)

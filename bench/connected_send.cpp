@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CPU time per relayed datagram of the portable engine, with and without a connected socket to the locked
 // peer (docs/adr/0002). Rounds are interleaved; medians are printed.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The engine of DPDK on one core, beside DPDK's own testpmd (which swaps both ends of each packet, no more) with the same driver, the portable
 engine, the kernel's forwarding and Debian's rtpengine, interleaved in one run over veth as in media_rate.py. Without hugepages.
 

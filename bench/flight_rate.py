@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What the flight recorder costs: calls in real time through sockets and through the kernel (tc), with flight-recorder=off,
 user and all, interleaved in one run: CPU a packet of relay and interface thread, and memory of the whole process by call.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ethernet frames with UDP over IPv4, as the generators of the benches write them by themselves.
 #pragma once
 

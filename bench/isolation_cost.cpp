@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Measures what it costs to keep media and control apart (docs/adr/0010): per packet, a batch of datagrams
 // with and without the daemon's filter of system calls and fence around files; per set-up, a fence between
 // control and worker as two threads and as two processes, and sockets handed from one process to the other.

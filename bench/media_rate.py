@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Forwarding between two namespaces over veth: rtpferryd in user space, with tc and with XDP, beside Debian's rtpengine (user
 space) and bare tc and XDP forwarders, interleaved in one run.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The two ends of the media bench: `mediagen gen INTERFACE` sends prepared RTP frames at a rate and counts
 // and times what comes back, `mediagen bare|bare-tc INTERFACE` attaches the least that a forwarder must do.
 // Both read JSON lines.

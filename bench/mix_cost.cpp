@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Measures what it costs one receiver to hear several sources at a time: CPU time for each 20 ms of what it
 // gets, by the number of sources and their codec. One source is the plain transcoder.
 //

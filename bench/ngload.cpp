@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Load generator for the NG protocol and the rtpproxy protocol: sets calls up and takes them down,
 // several requests under way at a time. Prints one JSON object; the CPU time and memory of the relay are read
 // from /proc by its pid.

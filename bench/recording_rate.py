@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What recording costs: CPU time a packet of 500 calls in real time (50,000 packets/s), not recorded, recorded to pcap, to
 WAV, to both, through sockets and in the kernel (tc), interleaved in one run. The relay's core has its workers, its
 writers and the kernel thread of its interface. Figures are medians of the rounds.

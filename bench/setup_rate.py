@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Set-up rate, CPU and memory of a call: rtpferryd, by NG and by the rtpproxy protocol (U+L, D), beside Debian's
 rtpengine, interleaved in one run. With --before another build of this relay takes part, such as that of the commit before,
 and a change is judged against it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CPU time to protect and to unprotect an RTP packet of 172 octets, by our back ends and by Debian's
 // libsrtp2, with one session and with 4,000 in turn. Rounds are interleaved; medians are printed.
 

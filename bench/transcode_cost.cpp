@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Measures what it costs to convert audio: CPU time for one frame of 20 ms, from a packet that arrives to the
 // packet that leaves, by a worker with its stages in itself and by a worker with a media thread, beside the
 // bare codec library and a packet that only passes. The network is in memory, so that no system call but that

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Transcoded calls a core: PCMU on one side, PCMA, G.722, Opus or AMR-WB on the other, speech both ways, rtpferryd beside Debian's
 rtpengine in one run, and beside what the bare codec libraries cost plus a call that only passes (`transcode_cost`). Then the
 latency of streams that pass beside media threads that have no time left.

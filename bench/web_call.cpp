@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bench/web_call.hpp"
 
 #include "control/sdp/dtls.hpp"

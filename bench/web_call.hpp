@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A call between a browser and a plain phone: the SDP of both, what the relay's SDP tells them, and their
 // RTP.
 #pragma once

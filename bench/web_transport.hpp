@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A browser's end of one transport: a UDP socket with ICE, DTLS and SRTP, as little of it as a load needs.
 #pragma once
 

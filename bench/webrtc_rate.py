@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Browsers on one core: DTLS handshakes a second, legs with audio and video of 1.5 Mbit/s, memory of a leg. rtpferryd with a BUNDLE
 group on a port of its own, on one port for all (`ice-port`, if the build has it), and with a port for each section, beside Debian's
 rtpengine (user space), interleaved in one run.

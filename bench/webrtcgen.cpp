@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Many browsers and as many plain phones, who call each other through a relay: `webrtcgen`. It reads JSON
 // lines and answers each with one; what goes wrong ends it, with {"error": REASON}.
 //

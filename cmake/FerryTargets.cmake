@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Helpers that keep the folders' CMakeLists.txt to a few lines.
 
 add_library(ferry_options INTERFACE)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A recording whose files are closed, on its way from the writer to its place.
 #pragma once
 

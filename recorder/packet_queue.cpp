@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A ring of octets. `head_` and `tail_` only grow; their place in memory is the rest of the division by the
 // capacity. The producer alone writes `head_`, the consumer alone writes `tail_`. Each one reads the other's
 // with acquire, so it sees the octets that the other has finished with.

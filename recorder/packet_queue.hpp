@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A queue of packets from one worker to one writer thread: bounded, lock-free; a packet is copied once and
 // nobody waits.
 #pragma once

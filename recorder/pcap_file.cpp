@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes packets by libpcap. It writes to a FILE, so a FILE is made whose octets go to `append`
 // (fopencookie). The relay sees neither IP nor Ethernet headers; they are made up here from the two
 // endpoints, with right checksums, so that Wireshark does not complain.

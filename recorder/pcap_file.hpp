@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packet files in pcap format, written by libpcap.
 #pragma once
 

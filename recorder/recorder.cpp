@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The recorder of the daemon: names recordings, gives each one a tap and a writer, and hands finished ones
 // on.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Records calls to files, on threads of its own (docs/recording.md).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One recording, from its first packet to its closed files. Everything here runs on one writer thread.
 //
 // The way of a packet: `on_packet` finds its media (`description_of`), appends it to a packet file, counts it

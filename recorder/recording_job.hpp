@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One recording as its writer thread sees it: packets come in, files and a manifest go out.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the recorder tells of itself: lines for the log, and figures.
 #pragma once
 

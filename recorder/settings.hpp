@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Settings of recordings. The configuration fills it in; the values here are the defaults.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Looks for settings by which every recording would be lost, before the first call. It only reads: what would
 // have to be made is asked of the folder above it.
 #include "recorder/settings_check.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds recording settings that cannot work, before the first call.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A writer thread: takes packets out of the queues of all workers and applies the commands of control at
 // their time.
 //

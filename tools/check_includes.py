@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The include arrows of docs/architecture.md, checked: a folder may include what its row lists, and itself."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Everything: both compilers, address, undefined-behaviour and thread sanitizers, clang-tidy, fuzzing.
 set -eu
 cd "$(dirname "$0")/.."

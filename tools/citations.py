@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Fails on a citation that a reader cannot open.
 
 Looks at comments, texts and documents of the whole tree for

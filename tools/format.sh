@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # clang-format 14 over the sources: format.sh check|fix
 set -eu
 cd "$(git rev-parse --show-toplevel)"

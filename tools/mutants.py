@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Takes each security rule out of the code and expects a test to fail.
 
 Every patch of tests/mutants removes one rule. For each one this tool compiles the sources that the patch changes (and

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Keeps the references of the control protocols true to the source.
 
 Writes the tables of keys, flags and figures of docs/reference/ng.md from the tables in the source. With --check it only tells

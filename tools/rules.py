@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Maps every rule and attack row of docs/rules.md to the tests that name it.
 
 Without an option it prints the map and the gaps. --write writes the tables of tests in docs/rules.md, --check says

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that a purpose needs: setup.sh run|build|test|bench|fuzz|tidy|package …
 # Quick when nothing is missing. Without the rights it says what to install and fails.
 set -eu

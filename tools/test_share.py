@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Prints how much unit test a folder's code has, by folder: lines of code, lines of its unit tests, their ratio.
 
 usage: test_share.py [FOLDER [LEAST]]      FOLDER: relay, control, ...; LEAST: the ratio below which it exits with 1

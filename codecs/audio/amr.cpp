@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AMR and AMR-WB. Decoder and encoder libraries speak the storage form of a frame: one header octet, then its
 // bits. `amr_payload.hpp` makes payloads of that and back.
 #include "codecs/audio/amr.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AMR and AMR-WB both ways (RFC 4867), by opencore-amr and vo-amrwbenc.
 #pragma once
 

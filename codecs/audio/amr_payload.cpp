@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A payload is a request for a mode, then a table of contents with an entry for each frame, then the frames'
 // bits. In the octet-aligned form every part is padded to whole octets; in the bandwidth-efficient form
 // nothing is, so everything is read and written bit by bit.

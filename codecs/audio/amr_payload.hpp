@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RTP payloads of AMR and AMR-WB (RFC 4867 §4.3, §4.4): taken apart and put together. Pure; no library.
 #pragma once
 

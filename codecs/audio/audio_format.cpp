@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "codecs/audio/audio_format.hpp"
 
 #include "relay/core/rtp/static_types.hpp"

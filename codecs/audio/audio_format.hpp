@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What static payload types say of audio. `relay/core/audio/format_parameters.hpp` reads `a=fmtp`.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A codec, or the reason why there is none: the results of the functions that make codecs.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "codecs/audio/codec_table.hpp"
 
 #include "codecs/audio/amr.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which codecs there are, by the name of the encoding.
 #pragma once
 

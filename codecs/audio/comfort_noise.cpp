@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Comfort noise. The model is an all-pole lattice filter, which no reflection coefficient between -1 and 1
 // can make unstable. Its signs are those of ITU-T G.729: low noise has a negative first coefficient.
 #include "codecs/audio/comfort_noise.hpp"

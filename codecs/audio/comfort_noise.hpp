@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Comfort noise (CN, RFC 3389): silence described by a level and a spectrum, and noise made of that.
 #pragma once
 

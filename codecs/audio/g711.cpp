@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "codecs/audio/g711.hpp"
 
 #include <algorithm>

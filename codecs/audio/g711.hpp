@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // G.711 as tables: octets to samples, and one law to the other without samples between.
 #pragma once
 

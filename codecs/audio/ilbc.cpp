@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // iLBC. Frames follow each other without a header (RFC 3952 §3.1), so that only the length of a payload and
 // the mode of the SDP say what is in it.
 #include "codecs/audio/ilbc.hpp"

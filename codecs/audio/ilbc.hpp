@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // iLBC both ways (RFC 3951, RFC 3952), by WebRTC's fixed-point code, if the build has it.
 #pragma once
 

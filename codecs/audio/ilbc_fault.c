@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What WebRTC's code calls where one of its own assumptions is broken. Its own version writes by C++ streams. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Opus. Decoder and encoder open at the rate that the other side of a relay can use: the library resamples
 // for nothing, and at 8 kHz it needs half the time that it needs at 48 kHz.
 #include "codecs/audio/opus.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Opus both ways (RFC 6716, RFC 7587), by libopus.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the codecs share: bounds of one packet, and octets as libraries of C want them.
 #pragma once
 

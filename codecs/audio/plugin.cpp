@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Codecs in shared objects of their own, because their licences do not allow to link them into the daemon. An
 // object is loaded when the first call needs it, on a writer's thread, and stays. A failure is remembered as
 // well: the operator is told once and the disk is not asked with every call.

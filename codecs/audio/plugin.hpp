@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Codecs from plug-ins (`codecs/plugins/codec_plugin.h`), which are loaded when a call needs one.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RED. Each earlier payload has a header of four octets (RFC 2198 §3): a set bit, 7 bits payload type, 14
 // bits age, 10 bits length. The newest has one octet, with the bit clear; its length is the rest.
 #include "codecs/audio/red.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Redundant audio (RED, RFC 2198): payloads of earlier packets of any codec travel again with the newest one.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Puts the RTP packets of one stream in the order of their sequence numbers.
 #pragma once
 

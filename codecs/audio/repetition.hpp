@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes up samples for lost ones, where a codec has no concealment of its own.
 #pragma once
 

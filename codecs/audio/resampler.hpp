@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Changes the sample rate, by speexdsp.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Samples of several channels on one time axis, added where they overlap, until they are written.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decoders by spandsp. The payload of each is only samples or frames, one after another, so there is no form
 // to take apart. What is checked is its length: a packet that claims more than `kMaxPacketMs` of sound is
 // damaged or hostile.

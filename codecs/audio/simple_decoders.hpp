@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decoders of codecs whose payload is nothing but samples or frames, one after another (RFC 3551 §4.5).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "codecs/audio/simple_encoders.hpp"
 
 #include "codecs/audio/g726_name.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Encoders whose payload is nothing but samples or frames of one size, one after another (RFC 3551 §4.5).
 #pragma once
 

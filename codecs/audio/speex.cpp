@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Speex. A payload is frames of 20 ms, one bit after another, and a terminator up to the next whole octet
 // (RFC 5574 §3.3).
 #include "codecs/audio/speex.hpp"

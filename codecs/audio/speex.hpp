@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Speex both ways (RFC 5574), by libspeex.
 #pragma once
 

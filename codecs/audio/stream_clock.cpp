@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Maps timestamps to times by one anchor: a timestamp and the time at which it would have arrived without any
 // delay of the network. Delay only ever adds, so the packet that was delayed least tells the truth.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Says when the samples of one stream were spoken, by its RTP timestamps and the times its packets came.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // spandsp's T.38 gateway has the modems and follows T.30; it neither knows datagrams nor a clock. UDPTL is
 // ours (udptl.hpp), the clock is the caller's. What spandsp sends comes by a callback in the middle of
 // `hear`, `speak` or `take`, so it waits in a ring until it is asked for.

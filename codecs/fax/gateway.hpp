@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A fax between T.38 and a modem's sound (ITU-T T.38), by spandsp.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the parties of a fax call get (relay/core/output/stage.hpp): one side of a gateway each, or a modem's
 // sound without its jitter.
 #pragma once

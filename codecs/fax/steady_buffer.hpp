@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Takes the jitter out of the sound of a modem: every sample leaves the same time after it was due to come.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the signals by which fax machines begin a call (ITU-T T.30 §4, §5).
 #pragma once
 

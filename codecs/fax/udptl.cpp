@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UDPTL as a stream. Sequence numbers are unwrapped into positions, so that a ring of the last packets can be
 // asked for any of them. The reader walks from the position that it has given last to that of the datagram:
 // first it looks for what is missing in the datagram's parts, then it gives what is known.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A stream of UDPTL (ITU-T T.38 §9.1): IFP packets in order out of datagrams that get lost, and back.
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The interface of a codec in a package of its own. Such codecs are those whose licences do not allow to link them
  * into the daemon. Plain C, so that a plug-in and the daemon may come from different compilers. */
 #ifndef RTPFERRY_CODEC_PLUGIN_H

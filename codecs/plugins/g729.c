@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* G.729 (RFC 3551 section 4.5.6) by bcg729, which is under the GPL; so this is built as a package of its own. */
 #include "codecs/plugins/codec_plugin.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* iLBC (RFC 3952) by FFmpeg, which Debian builds with GPL parts; so this is built as a package of its own. */
 #include "codecs/plugins/codec_plugin.h"
 

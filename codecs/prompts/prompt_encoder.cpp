@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "codecs/prompts/prompt_encoder.hpp"
 
 #include "codecs/audio/codec_table.hpp"

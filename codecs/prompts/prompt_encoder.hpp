@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Encodes a sound into a prompt, a second of it at a time.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How sounds become prompts.
 //
 // `open` reads a header and gives a `Content`: what the sound is (`identity`), and how samples of it are had

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sounds that are played to parties: finds files, contents and tones, encodes them, and keeps what is
 // encoded.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of audio, read by libsndfile: WAV, FLAC, Ogg, MP3 and what else it knows.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fax gateways of one thread.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "codecs/stage/receiver_stage.hpp"
 
 #include "codecs/fax/stages.hpp"

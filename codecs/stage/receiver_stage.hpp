@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the relay gives each receiver as its stage: a `MixingStage`, or one side of a fax.
 #pragma once
 

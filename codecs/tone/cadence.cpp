@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes tones of texts. The built-in table has texts for many countries (tones of the kinds of ITU-T E.180,
 // as their operators play them), so that what a script or an option may write is what the table has.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tones with a cadence: ring-back, busy and their like by country, digits, silence.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sound that takes the place of a digit in speech.
 #pragma once
 

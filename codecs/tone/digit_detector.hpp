@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds digits in speech (ITU-T Q.24), by spandsp.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sound of a digit: two frequencies at once (ITU-T Q.23), without clicks.
 #pragma once
 

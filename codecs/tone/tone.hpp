@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tones as G.711 frames, and their detection, by spandsp: what demonstrations and tests send and listen for.
 #pragma once
 

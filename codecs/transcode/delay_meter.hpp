@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How late the packets of a stream come, compared with those that were delayed least.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Event packets that have to wait, so that they leave as late as the audio beside them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a receiver gets in place of the digits of a guarded source.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds digits in the speech of a source, and makes nothing of it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The packets of one telephone event (RFC 4733) that a receiver gets.
 #pragma once
 

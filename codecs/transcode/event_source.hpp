@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Telephone events of one source (RFC 4733), as they come: when a press begins, goes on and ends.
 #pragma once
 

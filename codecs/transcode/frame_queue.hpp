@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frames of one source that wait to be mixed.
 #pragma once
 

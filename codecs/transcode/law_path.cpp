@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "codecs/transcode/law_path.hpp"
 
 #include "codecs/transcode/sample_time.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One law of G.711 to the other: look-ups, and no samples.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a receiver's timeline has come to, as time on the wall.
 #pragma once
 

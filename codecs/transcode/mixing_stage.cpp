@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The stage of a receiver without a fax.
 //
 // Mixing is three steps, and the two outer ones are transcoders. `Source::front` makes samples (L16) of what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "codecs/transcode/packet_encoder.hpp"
 
 #include "codecs/audio/codec_table.hpp"

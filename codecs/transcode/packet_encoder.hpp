@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packets of one receiver's codec, made of samples.
 #pragma once
 

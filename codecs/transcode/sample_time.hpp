@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Samples and clock units as time, and back.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Speech from packets to packets.
 //
 // Time has one axis: positions, in samples of the receiver's codec. `grid_` says when position 0 leaves, so

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The way of speech from a source to the packets of a receiver: order, time, decoding, encoding, pacing.
 #pragma once
 

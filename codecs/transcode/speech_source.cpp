@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The speech of one source.
 //
 // `Reorder` keeps the packets in sequence and knows what is missing; `DelayMeter` learns from their arrival.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The speech of one source: packets in as they come, samples of one rate out, in order.
 #pragma once
 

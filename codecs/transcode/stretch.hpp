@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes speech a little longer or shorter without a click, by one period of its pitch.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hears the digits in decoded speech of any rate.
 #pragma once
 

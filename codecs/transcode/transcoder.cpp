@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The stage of transcoding.
 //
 // Two paths make packets. `LawPath` translates one law of G.711 into the other, and cannot do anything else.

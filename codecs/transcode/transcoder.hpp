@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes what one receiver hears of what its sources send in other codecs.
 #pragma once
 

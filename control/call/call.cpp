@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/call/call.hpp"
 
 #include "control/sdp/sdp.hpp"

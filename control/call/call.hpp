@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The model that both control protocols share: `Call`, `Leg`, `MediaTransport`, `Media`
 // (docs/architecture.md). It holds data and answers questions about it; commands in control/command change
 // it, and services in control/session carry the changes out.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/call/codec_catalogue.hpp"
 
 #include "relay/base/text.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The codecs of speech that this build can convert. It is made once, at the start, by whoever knows the
 // codecs; control asks it before it promises anything. Immutable afterwards; any thread.
 #pragma once

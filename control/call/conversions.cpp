@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the audio between two parties is treated.
 //
 // Each party has two lists: what its own SDP said, and what it was shown. What stands in both is agreed. A

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides what the audio of one party becomes for another: nothing, other numbers, or another codec. Pure;
 // any thread.
 #pragma once

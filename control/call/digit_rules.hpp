@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What others get in place of the digits of one party, and the digits that switch it (`block DTMF`).
 #pragma once
 

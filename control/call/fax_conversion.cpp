@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/call/fax_conversion.hpp"
 
 #include "relay/base/text.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides what a fax gateway makes of one media for another. Pure. Control thread only.
 #pragma once
 

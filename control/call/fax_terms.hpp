@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What two medias have agreed on if the relay stands between T.38 and the sound of a modem. Pure. Control
 // thread only.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/call/flow_treatment.hpp"
 
 #include "control/call/fax_conversion.hpp"

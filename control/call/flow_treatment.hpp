@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides what becomes of the audio of one media on its way to another, by everything that signalling and
 // commands say of the two: keys, fax, codecs, mixing, digits. Pure. Control thread only.
 #pragma once

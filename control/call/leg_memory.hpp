@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the relay remembers of one party beside what is in force: what it was shown, and what its client said.
 // Control thread only; the leg owns all of it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/call/media_codecs.hpp"
 
 #include "relay/base/text.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a party and the relay have told each other about the codecs of one audio section (RFC 3264). Pure
 // values. Control thread only.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/call/media_dtls.hpp"
 
 #include "relay/base/random.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTLS-SRTP of one transport: what was offered, what was taken, and the handshake that follows (RFC 5763, RFC
 // 8842; rules DTL-1 to DTL-14). Control thread only.
 //

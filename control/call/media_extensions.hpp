@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Header extensions of one media: which number each has toward its party, and which are agreed (RFC 8285
 // §5-6, EXT-1 to EXT-5). `ExtensionSide` in control/negotiate decides about them. Control thread only.
 //

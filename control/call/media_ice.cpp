@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ICE of one party in control: its credentials and ours, what was offered and agreed on, and the plan for
 // the worker. `note_` and `take_` functions change it by an SDP. `ice_plan` makes the plan of an agent of
 // ours, `overheard_plan` that of parties that do ICE with each other. A plan is kept until something in it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ICE of one transport: what was offered, what was taken, and the checks that follow (RFC 8839; rules ICE-1
 // to ICE-9). Control thread only.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How keys are agreed on. A line that the offerer brought is handed on to the answerer with its key if the
 // suite is allowed (`sdp::sdes_offer`), and lines of ours with fresh keys are added. The answerer takes one
 // line of `shown`. The relay then chooses one line of the offerer:

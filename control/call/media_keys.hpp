@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SDES of one transport: which keys were offered, which were taken, and what the worker gets (RFC 4568; rules
 // SRT-1 to SRT-15). Control thread only.
 //

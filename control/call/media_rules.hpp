@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a section of an SDP means for the packets of its media: rates, payload types, kind, and addresses.
 // Pure; any thread.
 #pragma once

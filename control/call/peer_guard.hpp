@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which addresses that signalling names are refused, and which are left out (LAT-11a). Control thread only.
 #pragma once
 

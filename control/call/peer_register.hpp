@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which transports send to one remote address, in all calls and on all workers (LAT-12). It keeps the relay
 // from being used to flood an address: of many peers that nobody has heard, only some are sent to.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the relay plays to a party, and the music that a party has others hear while it is on hold.
 #pragma once
 

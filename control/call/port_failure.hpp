@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why no pair of ports could be opened.
 #pragma once
 

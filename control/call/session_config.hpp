@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the daemon treats calls: the settings that commands, plans and time-outs read. The options of the
 // configuration fill them at start; some can be changed while the daemon runs.
 #pragma once

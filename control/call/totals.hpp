@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How calls end, and what is counted of all calls since the process started.
 #pragma once
 

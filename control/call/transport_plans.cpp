@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a plan comes about: `Planner` makes one `TransportPlan` for one set of local ports. It decides in this
 // order which kind of datagrams passes, where the party may be (the latches of RTP and RTCP, and that of an
 // offer that waits), how packets are protected, and what each media of the transport may send to which sinks.

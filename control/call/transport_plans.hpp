@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a call to what its workers are told: a pure function of the model. It opens nothing, sends nothing and
 // asks no clock. Control thread only.
 #pragma once

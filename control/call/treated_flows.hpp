@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which media of a call is changed on its way, and into what. Pure. Control thread only.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Joining parties. Several calls become one by `merge`: the parties move to the first call, the plans are
 // made again on its worker, and the ids of the other call lead to it. Then flows are made. `exchange` makes
 // two parties each other's partner (offer/answer); `add_flow` lets a party hear one more (pub/sub).

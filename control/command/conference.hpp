@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Commands that join parties of one or several calls: `connect`, `mesh`, `inject`
 // (docs/reference/ng.md#conferences). Control thread only.
 #pragma once

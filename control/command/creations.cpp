@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parties that the relay makes itself: `create`, `create answer`, `transform` (docs/reference/ng.md#create).
 //
 // `create` makes an SDP out of types and codecs that the client names, opens ports for it, and offers it. A

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `block` and `unblock` set the rules of a party or of the call (`DigitRules`), plans carry them out
 // (control/call/transport_plans.cpp), and `DigitTriggers` switches them when digits come.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Digits that others do not get: `block DTMF`, what takes their place, and the digits that switch it
 // (docs/reference/ng.md#dtmf).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Copies of what parties send, to addresses that a command names (`start forwarding`, command `C` of
 // rtpproxy).
 #pragma once

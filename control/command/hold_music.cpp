@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/command/hold_music.hpp"
 
 #include "control/negotiate/directions.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Music on hold: what the partners of a party hear while it does not want to hear them
 // (docs/reference/ng.md#playback).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/command/media_control.hpp"
 
 #include "control/call/media_rules.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Commands on the media of a running call: block, silence, forwarding (docs/reference/ng.md#blocking).
 #pragma once
 

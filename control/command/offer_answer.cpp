@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Carries out one offer or answer (docs/reference/ng.md#offer-answer), in this order:
 //
 // 1. find the parties (`resolve_legs`), parse the SDP, find the medias of each section (`match_sections`),

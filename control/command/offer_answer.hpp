@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One offer or answer being carried out (RFC 3264). Internal to the commands. Control thread only.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // BUNDLE in an offer or answer (RFC 9143): which sections of the message are a BUNDLE group of each party,
 // and which section carries the transport that they share. To carry it means to decide about it.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The codecs of one offer or answer: what the receiver is shown, and which words of the client are kept.
 //
 // Audio goes through `offer_codecs` and `answer_codecs`, which may add codecs and give each side its own

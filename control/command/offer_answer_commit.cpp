@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The part of an offer or answer that changes the call. Nothing may fail here (CTL-6).
 //
 // Medias come first, then the sender's transports, codecs, the receiver's transports, and at last flows:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tells in words, for the log (level 7), how one offer or answer was understood: which parties and sections
 // were meant, which address was taken and why, which ports are shown. It reads the finished command and
 // decides nothing.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sections of fax that the receiver of a message is shown as audio, and the other way round (key `T.38`,
 // docs/reference/ng.md#fax).
 //

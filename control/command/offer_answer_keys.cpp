@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an offer or answer says about keys, DTLS and ICE. `Side` decides about each party; here the words of
 // the message, the kept wishes and the other side's offer become its input.
 

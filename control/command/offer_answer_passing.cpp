@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sections whose parties do ICE and agree on keys with each other (`ICE=optional`, `ICE=force-relay`,
 // ICE-11).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A party's own SDP, read again.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Commands that play something to parties: sounds and DTMF (docs/reference/ng.md#playback).
 #pragma once
 

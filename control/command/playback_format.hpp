@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // In which encoding a party can hear what the relay makes for it.
 #pragma once
 

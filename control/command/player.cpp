@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/command/player.hpp"
 
 #include "control/call/treated_flows.hpp"

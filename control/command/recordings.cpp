@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A recording is a tap on the call (`Taps`) and a `CallRecording` that the recorder owns the files of.
 // `begin` makes both; `follow` attaches new ports and describes them. `end` detaches the tap and moves the
 // recording to `ended_`. A fence later `finish_ended` closes the files, because until then workers may still

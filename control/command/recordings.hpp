@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Recording of calls, as signalling asks for it (docs/reference/ng.md#recording).
 #pragma once
 

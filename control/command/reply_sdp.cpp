@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes the SDP that goes on to the other party, after an offer or answer has changed the call
 // (docs/reference/ng.md#sdp).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The answers of commands, as plain values. A protocol writes its reply from them. A command whose answer is
 // only "done" returns `Result<void>` and has no struct here.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who may live on the port that all ICE legs of an address share (`ice-port`, ONE-3).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/command/shared_transport.hpp"
 
 #include "control/session/ports_desk.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Moves medias between the transports of a party, as BUNDLE asks for (RFC 9143). Control thread only.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/command/shown_ports.hpp"
 
 #include "control/call/media_dtls.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTLS follows the ports that a party is shown (DTL-1, RFC 8842).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // BUNDLE in one-party commands (RFC 9143). `publish` takes the groups of the publisher's offer. `subscribe
 // request` and `create` offer their party a group if a word asks for it, and the party's answer settles that.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sections of a subscription: what a subscriber is shown of its sources, and at which place. A party that
 // subscribes again offers in the same SIP dialogue, so a section keeps its place, its ports and its label
 // while it has the same sources (RFC 3264 section 8, RFC 7866 section 6.1.1). Each wanted section takes the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One-party signalling. `publish` answers the offer of a party that sends; `subscribe_request` offers a party
 // what others send, and `subscribe_answer` takes its answer; `create` and `transform` are in creations.cpp.
 // All go the same way: read and judge, open ports (`open_all`), and only then change the call (`place`);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One-party signalling: `publish`, `subscribe`, `create`, `transform` (docs/reference/ng.md#subscriptions,
 // docs/reference/ng.md#create). Control thread only.
 #pragma once

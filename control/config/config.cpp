@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of options, and the texts that are made of it: help and manual page. config_reading.cpp reads
 // values by it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of the daemon. One table of rows serves the command line, the configuration file, help and
 // documents.
 #pragma once

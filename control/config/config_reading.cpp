@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the configuration from one table of options.
 //
 // `read_config` runs in this order: the command line for `config-file` alone, the file, the whole command

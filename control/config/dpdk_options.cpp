@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options that choose the engine, and those of the DPDK engine.
 
 #include "control/config/config.hpp"

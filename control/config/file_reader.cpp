@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/config/file_reader.hpp"
 
 #include "control/config/config.hpp"

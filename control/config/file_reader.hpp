@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads a configuration file: its sections, and which of them count.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of rtpengine's options that have other names here, or no counterpart.
 //
 // Each row has a sentence for the operator. Rows of one subject share it where it is the same.

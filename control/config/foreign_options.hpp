@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options that installations of rtpengine bring and that the relay does not have by these names.
 //
 // A configuration of today goes on: the relay obeys such an option where it has the same thing by another

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The form of configuration files: sections in brackets, and one NAME = VALUE a line. Pure; any thread.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of what is played to parties: files, tones.
 
 #include "control/config/config.hpp"

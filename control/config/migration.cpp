@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each setting becomes a comment and a line. A setting of the relay's own keeps its name, and its help is the
 // comment. One of rtpengine's becomes what does the same, or a comment that says what takes its place. What
 // the relay refuses is written as a comment, with the reason. The finished text is read once more, so that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Turns a configuration or a command line that was made for rtpengine into a file of the relay's own, with a
 // comment for each line. Reads and writes texts only.
 #pragma once

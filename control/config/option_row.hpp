@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One row of the table of options, and the parts of the table that are about one subject each.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Changes options while the daemon runs, by the same rows as the configuration.
 #pragma once
 

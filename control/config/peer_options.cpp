@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options that say at which addresses parties may be (LAT-11a).
 
 #include "control/config/config.hpp"

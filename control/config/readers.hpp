@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads values of options. Each function stores the value and returns an empty text, or returns a sentence if
 // the text is bad.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known of a call when it is judged: what signalling said, and what the relay saw.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Causes for which a party is not heard or hears nothing. One table serves `explain`, metrics and documents.
 #pragma once
 

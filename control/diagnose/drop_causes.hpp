@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tells which verdict `explain` gives if the relay drops a noticeable share of a stream for one reason. The
 // table has a row for each drop reason, so that none is without a verdict.
 #pragma once

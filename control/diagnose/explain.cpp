@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Judges all media of a call in two passes.
 //
 // The first pass measures what each party spoke and judges what comes from it. The second judges what each

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Explains a call: from what was signalled and what the relay saw, it makes one sentence for each party and
 // direction.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/diagnose/finding.hpp"
 
 #include "control/diagnose/drop_causes.hpp"

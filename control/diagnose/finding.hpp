@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a listener hears from one sender: everything, or nothing for a reason.
 //
 // `Findings` compares what the sender speaks with what leaves toward the listener. If it does not leave, the

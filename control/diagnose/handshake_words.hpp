@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes the sentences of `explain` and `show` about a DTLS handshake that is not complete: the stage that it
 // reached, the sources that took part, the packets that the relay refused, and the alerts that came (DTL-13).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Judges the health of a call from one look to the next.
 //
 // `worst_of` reduces a call to its worst verdict and a few figures. `CallHealth::take` follows them over

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides when a running call becomes bad and when it recovers, from one look at it after the other. Plain
 // values: callers bring the time.
 #pragma once

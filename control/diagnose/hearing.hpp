@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The figures from which a verdict says that a listener hears badly or nothing. One table serves sentences,
 // lists, alarms and documents (docs/operations.md). The MOS follows ITU-T G.107 (E-model), with the bursts of
 // its §3.5.

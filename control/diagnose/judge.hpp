@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The base of the two judges, of senders and of listeners: their evidence, and the verdict that they write.
 // Internal to this folder.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Judges what a party hears. The verdict has the direction `to` and is traced back from the party to the
 // place where it went wrong.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/diagnose/listener_words.hpp"
 
 #include <array>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes why a listener does not hear a sender, in the words of the listener's verdict. Internal to this
 // folder.
 #pragma once

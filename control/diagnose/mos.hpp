@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Mean opinion score (MOS) of the streams that the relay counts, by ITU-T G.107.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/diagnose/reported_loss.hpp"
 
 #include "control/diagnose/hearing.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loss behind the relay, by what the listener itself reports.
 //
 // A report (RFC 3550 §6.4) tells what the listener misses, whatever the place where it was lost. So what

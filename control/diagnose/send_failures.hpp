@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Judges what the network and the host answer to the packets that leave for a party.
 //
 // The host answers at once that it does not send (no route, its firewall). The network answers later, by

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Judges what comes from a party. The verdict has the direction `from`.
 //
 // `judge_from` asks its questions in an order in which one answer makes the later ones needless: may the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Measures how much of what a party spoke is missing when it comes to the relay.
 //
 // Three things are missing: sequence numbers that went by without a packet, packets that were refused, and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Measures what a party spoke in the last seconds, and how much of it never reached the relay or was refused.
 #pragma once
 

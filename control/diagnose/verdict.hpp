@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The verdicts on a call, as plain values: one for each party, medium and direction.
 #pragma once
 

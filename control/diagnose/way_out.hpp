@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is missing between the packets that came to the relay for a listener and those that left toward it.
 //
 // Most of it was dropped for a reason, on the way out (`way_out_to`) or where the packets came from

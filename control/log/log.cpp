@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lines pass spdlog, which calls the formatters and sinks below.
 //
 // spdlog hands formatters nothing but the message, so subject and call of a line are kept for each thread

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Logging of the control side. The core and the workers never log; they count and report events. The
 // functions are safe on any thread.
 #pragma once

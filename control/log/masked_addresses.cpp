@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/log/masked_addresses.hpp"
 
 #include "relay/base/address.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Removes the addresses of parties from sentences of verdicts, before they go to the log (CTL-11).
 #pragma once
 

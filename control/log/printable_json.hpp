@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes JSON safe whose texts come from the network, for people and for machines (CTL-14, RFC 8259 section
 // 8.1). Pure; safe on any thread.
 #pragma once

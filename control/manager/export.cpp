@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls leave this relay as records and come back to life from them. control/record knows the content of a
 // record; here workers are asked, ports are opened and observers are told.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a request passes: the protocol reads it, a command changes the call, the plans are synced, and `flush`
 // waits for the workers before the reply leaves.
 //

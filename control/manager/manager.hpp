@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All calls of this relay, and the entrance for everything that signalling and operators can do to them.
 // Control thread only. It opens no socket itself: ports come from a `PortProvider`.
 #pragma once

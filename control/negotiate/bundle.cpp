@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Trap: `a=bundle-only` means something only inside a group (RFC 9143 §6). A section with port 0 lives if the
 // group names it and the attribute is there; without the attribute it is rejected.
 #include "control/negotiate/bundle.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // BUNDLE groups of one SDP (RFC 9143): which sections share a transport, and which of them says where it is.
 // Pure; any thread.
 #pragma once

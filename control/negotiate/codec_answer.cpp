@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the list of an answer comes about: `matched` finds the offerer's codec for each one of the answer;
 // `converted_codec` says whether the offerer is told another codec instead.
 //

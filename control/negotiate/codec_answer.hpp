@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which codecs the answer shows to the offerer, and under which numbers (RFC 3264 §6.1,
 // docs/reference/ng.md#codecs). Pure. Control thread only.
 #pragma once

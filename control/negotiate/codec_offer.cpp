@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the list of an offer comes about. `Maker` does the steps that the header names, one function each.
 //
 // Numbers: each leg has numbers of its own. A codec that the receiver knows keeps the receiver's number. A

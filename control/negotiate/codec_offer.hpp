@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which codecs an offer shows to its receiver, and under which numbers (RFC 3264 §5.1, §8.3.2,
 // docs/reference/ng.md#codecs). Pure. Control thread only.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the names of codecs that a client gives: `NAME[/clock[/channels[/bitrate[/ptime[/fmtp[/options]]]]]]`
 // (docs/reference/ng.md#codecs). Pure; any thread.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/negotiate/codecs.hpp"
 
 #include "control/call/media_rules.hpp"

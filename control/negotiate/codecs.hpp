@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the codecs of one section mean for its media (RFC 3264 §5-6, docs/reference/ng.md#codecs).
 // `codec_offer` and `codec_answer` choose them where audio may be converted. Pure. Control thread only.
 #pragma once

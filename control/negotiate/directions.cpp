@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/negotiate/directions.hpp"
 
 #include "control/sdp/ice.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Offers and answers about the direction of one section (RFC 3264 §5.1, §6.1, RFC 8866 §6.7,
 // docs/reference/ng.md#direction). Pure. Control thread only.
 #pragma once

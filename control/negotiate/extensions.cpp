@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The numbers of header extensions toward each party, and what of them is agreed.
 //
 // Each party has numbers of its own, and it decides about them in its own SDP (`note`). Toward a receiver the

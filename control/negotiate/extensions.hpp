@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Offers and answers about the header extensions of one section with one party (RFC 8285 §5-6, EXT-1 to
 // EXT-5, WEB-9). Pure. Control thread only.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // T.38 in SDP. What the relay says of itself does not depend on the partner: the buffer of spandsp, the
 // longest IFP packet that it reads, and 14,400 bit/s, which is what its modems can do at most. A phone that
 // said less to the partner said it about the partner's fax machine; modems find their speed by themselves

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sections of fax (ITU-T T.38 Annex D, RFC 3362) that become sections of audio, and back. Pure; any thread.
 //
 // A party whose section the relay converts is shown what its partner would have written: `image_section` and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/negotiate/named_codecs.hpp"
 
 #include "control/negotiate/codec_specification.hpp"

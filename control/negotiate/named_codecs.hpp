@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Codecs by the names that a client gives, for offers of the relay's own (`create`). Pure; any thread.
 #pragma once
 

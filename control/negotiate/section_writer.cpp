@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/negotiate/section_writer.hpp"
 
 #include "control/negotiate/directions.hpp"

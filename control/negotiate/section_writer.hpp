@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One section of the SDP that a party is shown. Commands of one party and of two write their sections with
 // it. Pure. Control thread only.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a transport is agreed on. Keys, DTLS and ICE each take the same three steps:
 //
 // - offered: an offer to a party only readies what it may take (`shown`, `offered_to_peer`). An offer of the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One side of offer and answer: what is decided about the transport of one party (RFC 3264). Control thread
 // only.
 #pragma once

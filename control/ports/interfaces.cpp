@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pairs go round: `ready_` (may be drawn), in use, `resting_`, and after 10 s `ready_` again. Drawing at
 // random from the older half keeps ports hard to guess and gives each one a long pause.
 //

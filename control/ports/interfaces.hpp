@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where media may live: local addresses, the names that signalling calls them by, and their ports. Control
 // thread only, except for `OpenPorts` and `OwnMedia`, which the workers read.
 #pragma once

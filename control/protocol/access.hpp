@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides which sources may use the control listeners, and keeps the refused ones for the operator (CTL-2,
 // CTL-3, CTL-5, LAT-11a).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes the log line of a control command: at info for a command that changes something, at debug for one
 // that only asks, as a warning for one that the relay refuses. All control protocols use it, so that their
 // lines read alike.

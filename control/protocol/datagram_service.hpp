@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The interface by which the UDP listener hands datagrams to a control protocol.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Notes refused commands of all control protocols: in the manager's list, which `explain` and metrics read,
 // and in the log.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps replies by cookie, so that a retransmission gets the same octets and nothing is done twice (CTL-3).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Opens the sockets that accept streams of control protocols.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reasons for which a control listener refuses a client. One table serves the log, metrics and `rtpferryctl
 // doctor`.
 #pragma once

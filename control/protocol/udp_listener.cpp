@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/protocol/udp_listener.hpp"
 
 #include "relay/io/portable/socket_address.hpp"

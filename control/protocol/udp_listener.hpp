@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Serves control protocols over UDP.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists of fields: each field of a record stands once, with its name, in a list that saving and loading
 // share.
 #pragma once

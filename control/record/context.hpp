@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What saving and loading a call must know beside the call itself.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules for digits, which a party and a call have.
 #pragma once
 

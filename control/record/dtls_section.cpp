@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/record/dtls_section.hpp"
 
 #include <stdexcept>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The section of DTLS: certificates of both sides, and what was agreed. With the private key of ours: whoever
 // stores or sends it must encrypt it (SRT-15).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sections of who hears whom, and of the offers that would change it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The section of ICE: credentials and candidates of both sides. With passwords: whoever stores or sends it
 // must encrypt it (SRT-15).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sections of the parties, and of what `o=` and `s=` toward them must go on with.
 #pragma once
 

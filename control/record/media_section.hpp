@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sections of the medias and of their header extensions.
 #pragma once
 

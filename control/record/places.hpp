@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a component of a record belongs: the keys by which a section finds parties, transports and medias.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/record/record.hpp"
 
 #include "control/record/call_section.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A call as versioned plain values, and back (docs/architecture.md, seam 3).
 //
 // A record has a head and sections. A section has a version and its components: one for the call, one for

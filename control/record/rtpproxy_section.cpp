@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/record/rtpproxy_section.hpp"
 
 #include "relay/core/output/frame_size.hpp"

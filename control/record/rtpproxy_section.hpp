@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sections of a session of the rtpproxy protocol, and of the prompts that wait for its parties.
 #pragma once
 

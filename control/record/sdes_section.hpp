@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The section of SDES: the lines of both sides and what was agreed. With keys: whoever stores or sends it
 // must encrypt it (SRT-15).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A section of a record: all components of one kind. Each file `*_section.hpp` has the fields of one kind,
 // and beside them where its components are found and where they are put.
 #pragma once

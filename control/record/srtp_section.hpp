@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The section of SRTP: what each key has received and sent, so that no index is used twice (SRT-9). With
 // keys: whoever stores or sends it must encrypt it (SRT-15).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The section of what the workers know of each transport: who its peer is, and what was counted. The DTLS
 // keys are secret: whoever stores or sends them must encrypt them (SRT-15).
 #pragma once

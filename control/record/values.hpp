@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Single values of a record: numbers, texts, times, addresses and references.
 #pragma once
 

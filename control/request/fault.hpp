@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why a request was refused, as the model says it. What a client reads is a matter of its protocol.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wishes about faxes: keys `T.38` and `T.38 version` (docs/reference/ng.md#fax). Plain values.
 #pragma once
 

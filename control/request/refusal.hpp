@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why requests are refused: one table for replies, log lines, metrics, `rtpferryctl explain` and `doctor`.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A signalling request, as commands understand it. The protocols fill it, each from its own words. Plain
 // values.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The lists of a request whose members are more than words: one struct for each kind of member. The protocols
 // read them; commands look up what they name. Plain values.
 #pragma once

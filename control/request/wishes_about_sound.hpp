@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wishes about sounds: what is played, and how (docs/reference/ng.md#playback). Plain values.
 #pragma once
 

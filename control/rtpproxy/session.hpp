@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a session of the rtpproxy protocol knows besides its call (docs/reference/rtpproxy.md). Control thread
 // only.
 #pragma once

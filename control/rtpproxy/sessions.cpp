@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A session is a call with two legs and one media each. `U` opens the port of the receiver and `L` that of
 // the other party; the session is complete (`Call::answered`) once both have ports, and before that no source
 // is learned.

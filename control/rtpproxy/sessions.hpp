@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sessions of the rtpproxy protocol: calls of two parties with one media each (docs/reference/rtpproxy.md).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chooses which codecs of an offer the far side is shown (docs/reference/ng.md#codecs). It works on SDP only;
 // it transcodes nothing. Pure.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads and writes a=setup, a=fingerprint and a=tls-id (RFC 4145 §4, RFC 8122 §5, RFC 8842 §4). Pure.
 #pragma once
 

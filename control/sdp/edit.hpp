@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Carries out the edits of the finished SDP that a request asks for (docs/reference/ng.md#sdp-attr). Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads and writes a=extmap lines (RFC 8285 §5), which give header extensions their numbers in the packets of
 // a party. Pure.
 #pragma once

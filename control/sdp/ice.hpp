@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the ICE attributes of SDP (RFC 8839). Pure.
 #pragma once
 

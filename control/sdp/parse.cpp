@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parses SDP in two passes over each section.
 //
 // `parse` cuts the body into lines and keeps the a= lines of the session and of each section as they are.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads and writes a=crypto lines (RFC 4568), and chooses those of an offer. Pure, except for keys that
 // `FreshKey` makes.
 #pragma once

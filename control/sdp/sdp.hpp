@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parses SDP into views of its text (RFC 8866), and interprets the attributes that a relay must understand.
 // Pure; safe on any thread.
 #pragma once

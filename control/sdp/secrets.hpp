@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Removes secrets from SDP for records and logs: keys (RFC 4568) and passwords (RFC 8839).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cuts SDP into lines and words, and reads its numbers. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes SDP in the order of docs/reference/ng.md#sdp: session lines, then each section.
 //
 // Attributes of the sender pass unchanged unless they are in one of the tables below. Those the relay writes

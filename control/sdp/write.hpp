@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes the SDP that a party is shown, with its lines in the order of docs/reference/ng.md#sdp. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All calls, by their names and numbers.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/session/dtls_identities.hpp"
 
 namespace ferry {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The certificate that the parties of new calls are shown.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Trickle fragments that came before the SDP that they belong to.
 #pragma once
 

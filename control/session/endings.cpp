@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An ending in four steps: `begin` notes the call as it is; `on_closing` asks the worker for the figures of
 // each port; `on_closed` says that all are asked for; `on_settled`, after a fence, judges, reports and keeps
 // those that ended badly. Only one call closes its ports at a time (`current_`), but several may wait for the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls that are over: from the closing of their ports to the report, and afterwards for `explain`.
 #pragma once
 

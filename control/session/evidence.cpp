@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Collects facts and judges nothing: control/diagnose makes verdicts of them. Terms in force are shown,
 // because packets obey them while an offer waits (LAT-15).
 #include "control/session/evidence.hpp"

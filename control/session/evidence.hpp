@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes what is known of a call ready for the verdicts of control/diagnose.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Explanations and flight recorders as JSON.
 #pragma once
 

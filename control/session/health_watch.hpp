@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chooses which running call the relay looks at next, and keeps what the last look at each call found. The
 // alarm reads it, and lists with the worst calls first.
 #pragma once

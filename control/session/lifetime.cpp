@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A call ends in this order. Open key presses are reported; the observers are told while its parties and
 // ports are still there; its ports close, and each observer may ask for what they counted; then it is
 // forgotten. What the workers fill in is complete after the next fence, which the caller makes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Beginning and end of calls, and the time at which a call is over by itself.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Commands go to each worker through a ring. A fence wakes all workers with commands first and only then
 // waits, so that they work at the same time; a worker whose commands need not be complete is woken and not
 // waited for.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Control's access to the workers: which worker has a call, commands to it, and the fence that waits for
 // them.
 #pragma once

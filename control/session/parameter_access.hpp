@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parameters of the daemon that operators' interfaces read and set while it runs.
 #pragma once
 

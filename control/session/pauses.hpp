@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When the whole process stood still: a stopped process, or a paused virtual machine (C-13).
 #pragma once
 

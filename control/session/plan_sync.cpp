@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `sync` makes the plans of a call (transport_plans.hpp) and sends its worker the difference to what it was
 // told. Ports get their owner before any plan is made, so that a call that leads back to itself is recognised
 // (LIM-5). The pure plans leave open how long packets go to a peer that nobody has heard; the register of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the workers follow the calls: sends each worker what changed in the plans of its calls.
 #pragma once
 

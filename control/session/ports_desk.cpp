@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A pair of ports lives in four steps: drawn from its pool and opened (`open_pair`), given to a worker with
 // the first plan (PlanSync), taken out of use (`close`, the worker is told to let go), and given back after
 // the next fence (`release`).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How an offer waits. `begin` copies the terms of both parties into `agreed`, and the offer then changes the
 // newest terms. An answer (`settle`) drops the copies. An offer that ends otherwise (`withdraw`) copies them
 // back, removes the medias that it added, and keeps its SDP as lapsed: an answer that comes late still

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Offers that wait for their answers (LAT-15, RFC 3261 §14.1). Internal to the session library and commands.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The beginnings of streams that the relay makes itself.
 #pragma once
 

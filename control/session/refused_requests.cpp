@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What was refused lately. Entries stand in one list for each reason, in the order of their last refusal, and
 // are found by the hash of their Call-ID. When all lists together are too long or too large, the longest list
 // loses its oldest entry. So a flood for one reason pushes out its own entries, whatever Call-IDs it has, and

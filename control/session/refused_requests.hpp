@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What was refused lately and why, for `rtpferryctl explain`, metrics and the log.
 #pragma once
 

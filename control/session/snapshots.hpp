@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The state of all transports of one call, read from its worker.
 #pragma once
 

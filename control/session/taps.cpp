@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A tap keeps the list of transports that it hears. `follow` compares it with what the tap wants and tells
 // the worker the difference, after every change of the plans; a closing port leaves the list by itself.
 #include "control/session/taps.hpp"

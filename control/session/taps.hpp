@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Taps on the media of calls: recordings, traces, and others that want copies of packets.
 #pragma once
 

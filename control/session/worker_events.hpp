@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the workers notice about media, passed on to the observers.
 #pragma once
 

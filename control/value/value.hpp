@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The data model of requests and replies: what bencode and JSON have in common. Values own their data. Not
 // safe for two threads at a time.
 #pragma once

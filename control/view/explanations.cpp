@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A running call is judged now, from fresh snapshots. A deleted one keeps the explanation from its deletion,
 // because its parties fall silent afterwards. A call that is gone is found only if it ended badly
 // (`Endings`).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Explains who hears whom, and why not (`rtpferryctl explain`).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/view/health_rounds.hpp"
 
 #include "control/diagnose/explain.hpp"

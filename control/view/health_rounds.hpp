@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Looks at running calls in turns, so that a call which became bad is reported while it is bad.
 #pragma once
 

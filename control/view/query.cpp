@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Builds the reply to `query`. `reply` fills the call, then `party_dict` each party, `media_dict` each media,
 // `stream_dict` each component, `add_ssrc_stats` each SSRC, and last the totals.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The reply to `query`, which the reply to `delete` has too (docs/reference/ng.md#query).
 #pragma once
 

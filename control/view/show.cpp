@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Builds what `rtpferryctl show` and `rtpferryctl list` tell. `show` asks the worker of the call for
 // snapshots; `list` reads the counters that workers keep beside each transport, so that it waits for nobody.
 

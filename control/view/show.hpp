@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What operators see of calls: one call in full, and a line for each.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two threads meet here: the worker calls `on_judged` and fills the ring, control empties it in `poll`. Names
 // of ports are control's alone, so packets carry the name of their transport only.
 #include "control/view/trace.hpp"

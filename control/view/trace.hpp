@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Headers of the next packets of one call, with what became of each.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds out what would become of a packet by judging it on copies of the state. The core is pure, so a copy
 // behaves like the worker's.
 

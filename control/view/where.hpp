@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What would become of a packet if it came now (`rtpferryctl where`).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The work after a call: how it is kept, done, tried again and given up.
 //
 // The way of one piece:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The work after a call: once a recording is in its place, a program is run, a server is told, files are
 // stored elsewhere (CTL-15). Every piece of work stands in the state directory until it is done or given up,
 // so that a restart goes on with it. Thus it is done at least once, and after a crash perhaps twice. Each

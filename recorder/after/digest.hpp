@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hashes and signatures of finished files (REC-4), by OpenSSL.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Brings closed recordings to their place, one after the other, on a thread of its own.
 //
 // Order of `finish`, made so that a crash at any moment loses nothing and leaves nothing half done:

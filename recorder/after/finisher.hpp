@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Brings closed recordings to their place: hashes, names, manifest, signature. Then has the work after the
 // call done, and removes recordings that are too old or too many.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The spool holds a folder `run-…` for each process, with a file that the process has locked. The kernel
 // takes the lock back when the process ends, however it ends. So a folder whose lock can be had belongs to
 // nobody, and its recordings are finished by whoever finds them.

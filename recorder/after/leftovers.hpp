@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The spool: a folder for each running process, and the remains of processes that ended in the middle.
 #pragma once
 

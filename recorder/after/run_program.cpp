@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "recorder/after/run_program.hpp"
 
 #include "recorder/files/folder.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a program and waits for its end. This is the one place where a hook becomes a process. Whoever must
 // start programs in another way, for example from a process with rights of its own, hands over another
 // `RunProgram`.

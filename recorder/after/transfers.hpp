@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sends finished recordings to servers over HTTP: the manifest by POST, files to S3-compatible storage.
 // Certificates are checked, redirects are not followed, and nothing waits for ever (CTL-9).
 #pragma once

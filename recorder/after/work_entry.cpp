@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entries are read with distrust: somebody may have edited them, or the disk may have torn them. Whatever
 // names a file outside the recording directory is refused, for a hook would run with it.
 #include "recorder/after/work_entry.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One piece of work after a call, as it stands in the state directory (CTL-15): which call, which files, what
 // kind of work. It never names a program or a URL: those come from the configuration when the work is done.
 #pragma once

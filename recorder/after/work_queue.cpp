@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `items_` holds every piece; `waiting_` has a line for each kind, ordered by the time at which a piece is
 // due. A piece that runs is in no line. Neither is an upload whose files are all stored but still needed: it
 // joins the line when the hook and the notification of its recording are gone (`remove`).

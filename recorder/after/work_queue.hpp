@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The order of the work after calls (CTL-15): what waits, what runs, what is tried again and when. Pure: it
 // takes the time and touches neither disk nor network. One thread at a time: `AfterCall` locks it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of one folder, one for each piece of work. A lock says which process has the folder; it goes with the
 // process. Entries are written so that they survive a crash of the host (`Folder::store`), because a hook or
 // an upload that is forgotten is worse than one that is done twice.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps the work after calls over restarts (CTL-15): a folder in the state directory with a file for each
 // piece.
 //

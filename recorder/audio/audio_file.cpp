@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Audio files by libsndfile, which writes through `Calls` into an `OutputFile`: to the disk as it is, or
 // encrypted.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Audio files in WAV, FLAC, Ogg/Opus and MP3, written by libsndfile.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One stream of audio: RTP packets in, samples on the time of the recording out.
 //
 // 1. `on_packet` gives the packet to `order_`, which puts packets in sequence. Nothing is decided yet: late

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One SSRC of one party: has its packets put in order, decodes them and places the samples on the time of the
 // recording.
 #pragma once

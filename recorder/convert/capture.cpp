@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads captures that others have made. Nothing in them is trusted: every length is checked against what is
 // there. What is no whole UDP datagram is passed over and counted, since a capture may hold anything.
 #include "recorder/convert/capture.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads captures that others have made: pcap and pcapng by libpcap, and the ad-hoc form of rtpproxy; also
 // packed with gzip.
 #pragma once

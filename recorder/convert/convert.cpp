@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Captures as audio, in two passes over the files.
 //
 // The first pass (`find_streams`) collects every stream of RTP: who sent it where, which payload types it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Turns captured calls into audio files: finds the RTP streams, pairs them, decodes and aligns them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files below one directory, and nowhere else (CTL-10). Names come from outside (Call-ID, requests), so the
 // kernel itself keeps them inside: openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS refuses any path that
 // leaves the directory or passes a link, also if somebody changes it at the same moment. Everything else here

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A directory in which recordings are made. Nothing outside of it is opened, no link is followed, and no file
 // of others is overwritten (CTL-10).
 #pragma once

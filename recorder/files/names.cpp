@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "recorder/files/names.hpp"
 
 #include "relay/base/printable.hpp"

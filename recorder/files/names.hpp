@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names of files that hold data of calls (CTL-10).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Outputs: plain files, and encrypted ones.
 //
 // Encryption must fit formats that go back to their head when they end (WAV) and readers that look into a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes the octets of one recording file to disk, as they are or encrypted in chunks.
 #pragma once
 

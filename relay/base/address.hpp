@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // IP addresses, endpoints and networks as values, with the classes of address that the rules distinguish
 // (LAT-4, LAT-11).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wakes a thread that sleeps on a descriptor after something was put into one of its queues.
 #pragma once
 

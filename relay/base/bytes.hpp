@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Access to integers in datagrams. Only this header and the engines convert between network and host order.
 #pragma once
 

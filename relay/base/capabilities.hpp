@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Gives up rights of a process or thread: Linux capabilities and inherited descriptors (CTL-17).
 #pragma once
 

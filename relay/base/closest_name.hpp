@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Suggests the name that a user probably meant when he misspelt one.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks of invariants. A failed check is a bug of this program; input from a peer never causes one.
 #pragma once
 

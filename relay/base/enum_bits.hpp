@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Enumerators that are kept in a fixed number of bits: the compiler counts them.
 #pragma once
 

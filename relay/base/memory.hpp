@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Allocation on the packet path. If memory runs out, one step fails and the call goes on (C-12).
 #pragma once
 

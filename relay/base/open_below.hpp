@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Opens files that requests name, below folders that an option allows (CTL-10).
 #pragma once
 

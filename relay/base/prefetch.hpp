@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hints to the processor's cache.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes text from the network safe for a terminal, a log line or a text protocol, and converts it back
 // (CTL-14).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random values from the kernel's generator (getrandom), for everything that an attacker must not guess. Safe
 // on any thread.
 #pragma once

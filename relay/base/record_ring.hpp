@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bounded queue of records of any length between exactly one producer thread and one consumer thread.
 #pragma once
 

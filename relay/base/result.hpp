@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The result of an operation that bad input can make fail: a value or an error, never an exception.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reasons why a datagram did not reach its receiver, as the host or an ICMP message said.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Strong types that every layer shares, so that mixing up two numbers does not compile.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The daemon's side of forwarding in the kernel. The helper process has the rights and does what needs them:
 // load and attach. It passes back descriptors of the maps and of the control program. With those, everything
 // else here works without any right.

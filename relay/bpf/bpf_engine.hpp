@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Forwarding in the kernel as the daemon sees it: it has the helper load and attach the programs, and gives
 // each worker its part of the table of flows.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Puts flows of one worker into the kernel's table, changes them, reads them and takes them out.
 //
 // Order of operations. The worker does not write the table itself: a map update would overwrite what the

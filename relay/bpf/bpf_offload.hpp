@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The flows of one worker in the kernel's table.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The helper process. The daemon forks it early, while it still has rights; from then on the helper does two
 // things for the daemon, load and attach, and nothing else (CTL-17).
 //

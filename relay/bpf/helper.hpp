@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A process beside the daemon that keeps the rights to load and attach programs, so that the daemon needs
 // none (CTL-17).
 #pragma once

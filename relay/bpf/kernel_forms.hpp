@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Addresses, hops and memory in the forms that libbpf and the kernel programs want.
 #pragma once
 

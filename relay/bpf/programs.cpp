@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loads the programs and attaches them. Runs in the helper process, with its rights.
 //
 // What an interface gets (mode auto): tc always, because only tc can send by every interface and to several

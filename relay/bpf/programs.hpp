@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The part of forwarding in the kernel that needs rights: loads the programs and attaches them to interfaces.
 #pragma once
 

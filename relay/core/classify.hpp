@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tells the protocols on one port apart by the first octets of a datagram (RFC 7983 §7, RFC 9443; DMX-1,
 // DMX-2).
 #pragma once

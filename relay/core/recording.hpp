@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The interface through which control tells a recorder about calls. The recorder implements it, so that the
 // code of calls knows nothing of files.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The interface through which others see the packets of a transport. The core declares it; recorder,
 // forwarding to other programs and traces implement it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTLS 1.2 by OpenSSL, as far as SRTP keys need it (RFC 5764).
 //
 // An association is an SSL object over a `Wire`, a BIO that carries one datagram at a time. OpenSSL reads and

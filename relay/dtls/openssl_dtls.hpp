@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTLS 1.2 by OpenSSL (DTL-7, DTL-8, DTL-10).
 #pragma once
 

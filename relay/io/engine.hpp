@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The engine of the process: makes the packet I/O of all workers and opens their ports.
 #pragma once
 

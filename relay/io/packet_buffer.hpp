@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packet memory that an engine owns, behind a handle that everybody else moves (docs/architecture.md, seam
 // 4).
 #pragma once

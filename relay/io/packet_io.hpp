@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The interface of an engine: it moves datagrams between the network and one worker.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Opens and closes local ports. A port is reserved by control's port plan, activated before the reply names
 // it, and released after the call (docs/architecture.md, seam 5).
 #pragma once

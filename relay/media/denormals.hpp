@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps tiny numbers from costing much.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which conversions are not worth the way to a media thread.
 #pragma once
 

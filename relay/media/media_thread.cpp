@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/media/media_thread.hpp"
 
 #include "relay/media/denormals.hpp"

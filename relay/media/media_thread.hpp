@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One media thread: its lanes to all workers, its stages, its loop.
 #pragma once
 

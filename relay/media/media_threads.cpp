@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/media/media_threads.hpp"
 
 #include "relay/base/thread_name.hpp"

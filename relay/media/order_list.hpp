@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Orders to a media thread: what must not get lost, whatever waits in the lanes.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a stage on a media thread is used from a worker. `RemoteStage::settle` decides where it runs: light
 // work stays in the worker, everything else goes to a thread and stays there. Packets go by a lane, with
 // their conversion only when it is new; orders go by a list without a bound (docs/adr/0016-media-threads.md).

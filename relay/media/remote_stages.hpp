@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The stages of one worker that run on media threads, as the worker sees them.
 #pragma once
 

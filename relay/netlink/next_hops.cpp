@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asks the kernel how a packet gets to a host, and keeps the answers current.
 //
 // A question (`RouteQuery::resolve`) takes three netlink requests: the route (which link, which gateway,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds out how a packet gets to a host on the link, from the kernel's routes and neighbours, and keeps the
 // answers current.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Landlock: a thread closes the file system for itself and for what it starts.
 //
 // A set of rules names the rights that it handles; all of these are refused everywhere except where a rule

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Limits the files that a thread may still open (Landlock, CTL-17).
 #pragma once
 

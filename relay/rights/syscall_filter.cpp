@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // seccomp: the process keeps a list of system calls for good. Everything else fails, and the hostile ones end
 // the process.
 //

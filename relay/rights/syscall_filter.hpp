@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Limits the system calls that a process may still make (seccomp, CTL-17).
 #pragma once
 

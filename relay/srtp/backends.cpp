@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/srtp/backends.hpp"
 
 #include "relay/srtp/evp_backend.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the SRTP back end that the configuration names.
 #pragma once
 

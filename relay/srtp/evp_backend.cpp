@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SRTP by OpenSSL: the back end of the packet path. The packet forms are our own (RFC 3711, RFC 7714);
 // OpenSSL gives AES, GCM and SHA-1.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SRTP by OpenSSL: the back end that packets take by default.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SRTP by Intel's multi-buffer library. It works on several packets at once, because the CPU's vector units
 // then have something to do in parallel. The worker collects a batch and hands it over whole.
 //

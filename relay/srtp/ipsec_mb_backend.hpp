@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SRTP by Intel's multi-buffer library, which works on several packets at a time.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SRTP by libsrtp2. The library keeps an index and a replay list for each SSRC by itself, but here the
 // context above decides on both (`srtp_context.hpp`). So this file tells the library before each packet what
 // it will find anyway: `follow` computes the index that the library is going to guess, and sets its roll-over

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SRTP by libsrtp2, for operators who trust that library.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Small things that both back ends need to hand packets to a C library. Internal to this folder.
 #pragma once
 

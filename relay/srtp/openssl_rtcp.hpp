@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The base of ciphers that leave SRTCP to OpenSSL.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands of control. They run on the worker's thread between two batches of packets, in the order they
 // were posted. A command for a transport that is gone does nothing.
 //

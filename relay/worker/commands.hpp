@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What control posts to a worker, and what a worker tells control.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the parts of one worker share, and how they count and report.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When a worker's transports want to be called without a packet.
 #pragma once
 

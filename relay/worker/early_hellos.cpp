@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A ring of places. A datagram that is taken leaves a free place behind; the ring goes on all the same, so
 // the next place is always the one that was filled longest ago.
 #include "relay/worker/early_hellos.hpp"

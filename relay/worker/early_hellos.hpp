@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTLS at a shared port that overtakes the check of its sender: it is held until its endpoint is bound
 // (DTL-3).
 #pragma once

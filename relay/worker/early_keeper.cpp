@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RTP that overtakes the answer (LAT-14). The callee may speak before its SDP has reached us, and nobody
 // knows yet whether the sender is the callee. Such packets are kept unheard in an `EarlyMedia` per component.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RTP that overtakes the answer: it is kept, and let out when the answer says who its sender is (LAT-14).
 #pragma once
 

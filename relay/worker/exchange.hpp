@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What workers pass to each other at shared ports: datagrams, and news of whose they are.
 #pragma once
 

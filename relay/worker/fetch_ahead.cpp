@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fetching in steps. What a packet needs lies behind a chain of pointers: the table's slot, the transport,
 // its lists, the SRTP session, the key's context; then the same for the transport that it leaves by. Each
 // step can only be fetched once the one before it is in the cache. So each packet of a batch is at a step of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loads the memory of the next packets into the cache. With a thousand calls nothing that a packet needs is
 // in the cache when its turn comes (ADR 0008).
 #pragma once

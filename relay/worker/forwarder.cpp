@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `on_packet` finds the transport (`PortTable`). `take_in` gives handshakes to ICE and DTLS and takes SRTP
 // off in place. `judge` asks the transport for a verdict. `forward` walks the sinks, and `send_to` changes
 // the packet for one of them and adds it to the batch that leaves.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Forwards RTCP of a BUNDLE group (FB-1, FB-2). A compound may speak of several medias whose receivers
 // differ. Each receiver gets what is about its own medias, and gets it once, however many medias it has.
 

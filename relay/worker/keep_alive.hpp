@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Silence for parties that would hear nothing (`TransportPlan::keep_alive_s`).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `Streams` of the sender's transport keeps which sources are to be asked, so that the wishes move along with
 // the transport. They have no deadline of their own: that of the transport serves
 // (`DeadlineKind::kTransport`).

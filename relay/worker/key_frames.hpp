@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asks senders of video for a key frame when somebody begins to see them (FB-7).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides whose turn it is to be marked: every transport of a worker once in two seconds, a few at a time.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When a stream goes into the kernel, what is told to the kernel, and when the stream comes back.
 //
 // States of a stream: offered → installed → (read, updated) → withdrawn. Whoever forwards it owns its

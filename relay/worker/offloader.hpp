@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides which of a worker's streams the kernel forwards, and keeps that in step with plans, latches and
 // taps.
 #pragma once

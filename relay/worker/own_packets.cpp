@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a worker makes packets of its own. `remake` gives a packet to the receiver's `Output`, and `FromOutput`
 // writes what that makes into buffers and sends it. `pass` lets a packet go on by other numbers. Stages on
 // media threads answer later: `collect_made` places what they made.

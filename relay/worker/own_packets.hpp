@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The packets that one worker makes itself: prompts, DTMF, streams with another packet time or codec.
 #pragma once
 

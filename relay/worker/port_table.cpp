@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A shared port keeps two maps, ufrag to holder and endpoint to holder. A holder is a transport of this
 // worker or the number of another worker. Ufrags are entered by signalling, endpoints by authentic checks.
 //

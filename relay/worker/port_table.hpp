@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the transport of a received datagram by its port. Where several transports share one port, the
 // address that the datagram came from and the ICE user name fragment (ufrag) that it names decide.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sends the RTCP reports of the relay's own (RFC 3550 §6, `TransportPlan::own_reports`).
 #pragma once
 

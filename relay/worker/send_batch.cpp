@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a packet gets onto the wire: taps see it, statistics count it, SRTP seals it, and the engine sends it
 // with the others of the batch.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names of shared ports and workers, and bindings that travel from one worker to another.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Listens for the digits in the speech of sources, without changing what passes (NG flag `detect-DTMF`).
 #pragma once
 

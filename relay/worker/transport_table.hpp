@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The transports of a worker, and what the worker keeps for each of them.
 #pragma once
 

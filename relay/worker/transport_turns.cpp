@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Traps:
 // - Sources that may not take part in a handshake (DTL-2) are refused at once. That is cheap, and they must
 //   not use up the handshakes of a turn.

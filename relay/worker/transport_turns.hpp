@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Handshakes, connectivity checks and key presses of a worker's transports: what is due by time.
 #pragma once
 

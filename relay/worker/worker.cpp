@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The loop of one worker. `run_once` is one turn:
 //
 // 1. Commands of control, so that the packets of this turn meet the plans of now (`CommandRunner`).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One worker of the relay: its transports, their ports, and the loop that carries each packet to its end.
 #pragma once
 

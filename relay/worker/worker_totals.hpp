@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counters of one worker, which only grow (but for the gauges named as such). The worker writes them; control
 // reads them without locks.
 #pragma once

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A WebRTC party without a browser, by aiortc, for tests/e2e/publish.py and webrtc.py.
 
 Reads one JSON command a line from standard input and answers each by a line:

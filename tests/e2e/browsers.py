@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Chromium through the relay, headless: a call from a page to a plain phone, in which the phone holds, transfers and the page is
 reloaded; a pair of addresses that dies; a wrong certificate; moving pictures between two pages.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Calls through a real Kamailio and the relay; the tone that each end hears is judged by sox.
 
 Variants: plain, caller behind NAT, hold and resume, IPv4 to IPv6, fifty calls at once.

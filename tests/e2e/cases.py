@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays cases against rtpferryd, several side by side, each in a process and a network namespace of its own.
 
 A case is a file of a folder with a docstring (first line: its title), REFERENCE, RIGHT and `play(w)`; `w` is a World of

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What clients reach the daemon by besides plain NG datagrams: HTTP, TLS, WebSocket, large datagrams; and what it sends
 them unasked: DTMF events, time-out call-backs. Then the very bytes that proxies send.
 

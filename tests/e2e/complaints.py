@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Five complaints and the three commands that lead to their causes: plays the five calls over a network, asks about them as an operator
 would, and checks what is said. With --print the commands and their output are printed: docs/operations.md has them.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The daemon as a process: options, signals, pid file, sockets, wildcard replies, streams, hostile datagrams.
 
 Exit status: 0 passed, 1 failed.

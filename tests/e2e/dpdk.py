@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The engine of DPDK on veth with net_af_packet and net_af_xdp, without hugepages: the conformance list of offload.py, judged by what the
 portable engine gives; then what an engine that owns its links has to do besides: the kernel goes on using them, fragments, VLANs, a
 small MTU, neighbours and links that come and go, frames that are not for us, and no rights left over.

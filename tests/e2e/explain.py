@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Why there is no audio: calls with a fault each, and calls in which nothing is wrong, all at the same time over a network. Of each call
 every row that `explain` gives (party, direction, m-line) is compared with what the scene says (scenes/). Then packet traces, the records
 of calls, and what is kept of a bad one after its end.

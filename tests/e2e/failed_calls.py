@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Calls that fail, through a real Kamailio: 486, 404, no answer, a caller who hangs up while it rings. With the lines of README.md as
 they stand there, and with the configurations of this folder, none of them leaves a session or a port behind; a refused re-INVITE leaves its call alone.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """SIP flows through a real Kamailio and the relay, played by scripted parties: forking to three branches, 183 and 200 from
 different branches, late offer, PRACK, a cancelled call, refused re-INVITEs, transfer by re-INVITE, a SIPREC recorder, 8 kB offers.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Plays attacks against a real rtpferryd with default options, each in a network namespace of its own.
 
     hostile.py [CASE ...] --build BIN [--quick] [--jobs N] [-v]

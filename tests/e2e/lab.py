@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Namespaces, processes and media for end-to-end tests. Everything made here is removed at the end.
 
     home 10.0.0.5 ── nat 192.0.2.99 ─┐

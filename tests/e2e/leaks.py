@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A thousand random calls leave nothing behind: ports, descriptors and heap are back where they began.
 
 Runs two daemons at once, with delete-delay 0 and with the default. Replies stay cached for a minute by rule

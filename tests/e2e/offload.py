@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """One list of scenarios on the portable engine alone and with in-kernel forwarding by tc, by native and by generic XDP, between
 namespaces joined by veth and judged by real UDP sockets; then what in-kernel forwarding has to do besides.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What OpenSIPS's module rtpengine sends for the lines of docs/webrtc.md, for tests/e2e/webrtc.py: OpenSIPS itself is not needed."""
 
 import os

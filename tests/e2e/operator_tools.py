@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What operators touch, on a running daemon: metrics (judged by promtool), HTTP API and health with token, text commands over TCP,
 run-time parameters, log lines, drain, doctor, completion and manual pages, and `top` in a real terminal (tmux).
 

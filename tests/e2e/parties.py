@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Media parties of tests: sockets in namespaces or on loopback, a clock that lets all of them talk, SRTP by libcrypto."""
 
 import contextlib

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What the daemon may do once it runs (CTL-16, CTL-17, PRC-1): its user, capabilities, filter, signals, files read again; hooks; the end of its helper.
 
 Exit status: 0 passed, 1 failed, 77 this machine cannot run it (and why).

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """publish and subscribe by WebRTC: a party with ICE and DTLS, made by aiortc, publishes a tone from bob; another one
 and a plain phone in alice subscribe to it. Nobody speaks SIP or WHIP: this script carries the SDP. Judged by the tone.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What the relay says of a network against what the network did: a link of our own (a TAP device on each side) loses, delays, swaps and
 doubles the packets of one party and keeps count. Its true figures are printed beside those of the relay, for media in user space and in
 the kernel. Bob's side, which has no fault, must show none.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Recordings judged by others: sox, ffmpeg and tshark look at the files, the sources are speech and tones that ffmpeg
 made. Then what goes wrong: loss, a killed daemon, a full disk, a disk that stalls.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The rtpproxy protocol with media on real sockets: counters, prompts, recordings, copies, notifications, DTMF,
 another packet time, sources that signalling did not name.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Calls through a real Kamailio with its rtpproxy module and the relay; the tone that each end hears is judged by sox.
 
 Variants: plain, behind NAT, hold and resume, two media, BYE from the callee, a prompt to the caller, recording, fifty

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Encrypted calls with programs that others wrote: baresip through Kamailio, and ffmpeg's srtp:// by the NG protocol.
 What each end decrypted is judged by sox.
 

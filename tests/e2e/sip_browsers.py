@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """SIP calls of browsers: JsSIP in Chromium over Kamailio's WebSocket, with the configuration of docs/webrtc.md as it stands there. A page
 calls sipp and a phone, both call the page, and one page the other with pictures; page and sipp hold. Judged by tones (the page's spectrum,
 sox for what sipp got) and by colours of decoded frames.

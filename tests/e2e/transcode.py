@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Calls between parties that have no codec in common: sipp (PCMA) and baresip (Opus, G.722, GSM, L16) through Kamailio, whose script
 asks the relay to transcode. Each end judges by sox what its own program decoded. Halfway the calls are asked what the relay does.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a script of end-to-end checks says: a line for each check, and the failed ones once more at the end, below all logs."""
 
 FAILED = []

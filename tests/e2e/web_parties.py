@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who takes part in WebRTC calls of tests, all with the same verbs: pages of a Chromium, aiortc, and phones without ICE (web_phone.py).
 
 An end has `offer`, `answer` and `take` for SDP, and `hears` and `sees` to judge what reaches it. `Call` carries the SDP to the relay as

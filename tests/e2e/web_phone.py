@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A phone without ICE: PCMA and VP8, as plain RTP, with keys in SDP, or keyed by DTLS. It sends a tone, and the pictures that it gets
 back to whom they came from, and it listens by means that are not the relay's: Goertzel, ffmpeg's VP8 decoder, libsrtp, OpenSSL.
 """

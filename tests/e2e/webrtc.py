@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """WebRTC through the relay by two implementations, Chromium and aiortc: a table of calls, and stories of calls that change.
 
 The table is {Chromium, aiortc} × {offers, answers} × {plain RTP, SDES, DTLS, Chromium, aiortc on the far side} × {audio, audio and

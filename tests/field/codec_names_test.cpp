@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a payload number means: a static one is its codec whatever a=rtpmap calls it (RFC 3551 §6), format
 // parameters take no codec away, and the codec that was answered stays in the answer (RFC 3264 §6.1).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Data channels are not relayed: the section has port 0 on both sides, and nothing in the output lets the
 // browsers find each other past the relay (SCT-1, SCT-2, SCT-3).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which datagrams beside RTP pass: an SDP must name a protocol that is spoken over UDP, and they must have
 // its form (DMX-6). Before, a section of any protocol, TCP among them, was a way for any datagram to any
 // host.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LAT-11a through whole calls: every command and every part of an SDP that names an address, each with
 // addresses where no party may be. What is refused leaves the call as it was, what has another way is left
 // out, and nothing ever arrives there.

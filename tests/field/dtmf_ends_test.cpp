@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A key press is told once, however it ends: by its end packets, by the next press, by audio that goes on, by
 // silence, or with the call (RFC 4733 §2.5).
 

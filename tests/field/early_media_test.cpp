@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RTP that overtakes the answer: the first word of a voice mail (LAT-14). The callee speaks as soon as it
 // sends its answer, and its packets are here before the proxy's command.
 #include "tests/support/kernel_model.hpp"

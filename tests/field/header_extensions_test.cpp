@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Header extensions (RFC 8285, EXT-1 to EXT-5): what SDP no longer has is not in packets, and numbers
 // are those of the party that gets them.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Datagrams that are larger than a link: up to 9,000 octets pass, larger ones are counted by name.
 
 #include "tests/support/secure_call.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `latch` and `endpoint-learning` ask for by name (LAT-3, LAT-4a, LAT-8): another port of
 // the party's address, a party that comes back to its port, strangers at a port that nobody was told.
 

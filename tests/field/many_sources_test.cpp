@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Senders that take a new SSRC again and again: a camera with every group of pictures, a PBX with every
 // prompt. However many there are, at most the one packet of each that waits for its confirmation is missing
 // (SRT-7a, SSR-1).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // WEB-1: the name of a section (a=mid, RFC 5888) that a party gave or was shown first stays for the dialogue,
 // whoever offers. A browser refuses a description in which one changed.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an operator is told: replies that no datagram holds, interfaces that do not exist, calls that were
 // refused, sessions of the rtpproxy protocol by their plain Call-ID, offers that nobody answers.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The process stands still (SIGSTOP, a paused virtual machine, a host without time for it): nothing ends for
 // that, and nobody hears the past (row C-13).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Payload types that no SDP of the call has: phones send comfort noise, events and numbers of their own
 // (DMX-4).
 #include "tests/support/kernel_model.hpp"

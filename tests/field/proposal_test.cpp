@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LAT-15: an offer is a proposal. Until its answer, and after a refusal that nobody tells the relay, both
 // parties hear each other as agreed; the proposed source is accepted beside the agreed one until the proposal
 // ends.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RTCP feedback: whole toward a party whose profile has it, none toward one whose profile has not (RTC-3, RFC
 // 4585 §4.2), in SDP and in packets.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SDP as devices write it: blanks and tabs at the ends of lines and between words, capitals, lines that stand
 // twice, hold in each of its forms; and what goes out is clean.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parties that send nothing: media goes on to them (LAT-12), and who abuses that is stopped.
 //
 // Each call has a party A that talks and a party B that does not. `Calls` sets them up over either protocol,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A source that begins its sequence anew under the same SSRC, toward receivers with keys of their own:
 // whoever encrypts owns the index (RFC 3711 §3.3.1, SRT-9). And phones that are keyed anew and go on
 // counting.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Subscriptions, connections and parties that the relay makes: what ends with them and what goes on, in which
 // order a subscriber is shown its sources, and what it is shown of them (docs/reference/ng.md#subscriptions,
 // RFC 7866).

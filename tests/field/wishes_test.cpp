@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Words about keys, DTLS and ICE in an offer: they are in force in its answer too, and a later offer without
 // them goes on with what was negotiated (docs/reference/ng.md#encryption, docs/reference/ng.md#ice).
 

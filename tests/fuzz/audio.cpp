@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: payloads of recorded audio. Each decoder takes or refuses whatever a peer may send, and what it
 // makes of it is bounded; a stream puts any order of packets onto its time.
 #include "codecs/audio/amr.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: bencode. What decodes encodes to something that decodes to the same.
 #include "control/protocol/ng/bencode.hpp"
 

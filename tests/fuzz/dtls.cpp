@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: DTLS datagrams before anybody is trusted, and a whole channel whose peer says anything.
 #include "control/sdp/dtls.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A fact that must hold for any input; a broken one is a finding.
 #pragma once
 

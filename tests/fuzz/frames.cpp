@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: frames from a wire. Nothing is read past the end, what is media lies in the frame, and a frame with
 // a good checksum is one that we would write ourselves.
 #include "relay/io/dpdk/frames.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: a transport with several medias. Whose packet is whose by MID, SSRC and payload type; MIDs that are
 // written; and RTCP that is taken apart.
 #include "relay/core/forward/transport.hpp"

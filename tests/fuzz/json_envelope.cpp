@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: the JSON envelope and the request tables behind it.
 #include "control/protocol/ng/json_codec.hpp"
 #include "control/protocol/ng/request_parser.hpp"

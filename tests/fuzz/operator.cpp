@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: text commands of rtpengine's field (listen-cli), paths of the HTTP API and requests of the
 // operator's socket, on a relay with a call in it.
 #include "control/config/parameters.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: payloads around payloads. RED (RFC 2198) is taken apart and put together again, and descriptors of
 // silence (RFC 3389) become noise that stays within bounds.
 #include "codecs/audio/comfort_noise.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: RTP and RTCP, and a transport that is fed with anything from anywhere.
 #include "relay/core/forward/transport.hpp"
 #include "relay/core/rtcp/rtcp_ssrcs.hpp"

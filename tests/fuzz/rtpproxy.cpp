@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3, C-01: commands of the rtpproxy protocol, taken apart and carried out.
 #include "control/protocol/rtpproxy/command.hpp"
 #include "tests/fuzz/facts.hpp"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs every fuzz target for a time, one on each core, seeded from the recorded dialogues: run.sh FOLDER SECONDS
 set -eu
 bin=$1

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: SDP. Views lie inside the text, bounds hold, and what was written parses to as many sections.
 #include "control/sdp/sdp.hpp"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes the recorded dialogues as octets for the fuzz target `sessions`: session_seeds.py GOLDEN FOLDER
 
 An octet chooses a row of a table of tests/support/request_grammar.cpp; this script reads the tables there, so that the

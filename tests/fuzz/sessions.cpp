@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sequences of requests on one session manager in virtual time: every octet chooses a part of a step, and
 // what must hold is looked at after each one (tests/support/session_script.hpp).
 #include "tests/fuzz/facts.hpp"

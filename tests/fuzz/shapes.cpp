@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: datagrams of UDPTL, DTLS and BFCP. What is accepted has room for what it says, and records may
 // follow records.
 #include "relay/core/forward/datagram_shape.hpp"

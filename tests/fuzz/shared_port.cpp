@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of a shared port, under any order of what signalling, checks, strangers and other workers do.
 // Each octet pair is one step. A plain list of who has bound what is kept beside it (ONE-1 to ONE-3).
 #include "relay/worker/port_table.hpp"

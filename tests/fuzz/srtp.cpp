@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: SRTP and SRTCP framing in every suite, and a=crypto lines.
 #include "control/sdp/sdes.hpp"
 #include "relay/core/srtp/srtp_context.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: HTTP requests and NG messages as they stand in streams. In what pieces they come changes nothing.
 #include "control/protocol/http/host_guard.hpp"
 #include "control/protocol/http/request_reader.hpp"

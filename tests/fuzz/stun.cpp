@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: STUN and lines of ICE; an agent whom strangers speak to.
 #include "control/sdp/ice.hpp"
 #include "relay/core/ice/ice_agent.hpp"

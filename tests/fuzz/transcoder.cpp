@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: packets of every payload type into a transcoder, in any order and at any time, while signalling
 // changes what they mean, and whether they are mixed. What comes out is bounded and on one timeline, and
 // something that is due is done when it is.

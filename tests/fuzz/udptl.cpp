@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: streams of UDPTL. Whatever comes, packets come out in order and lie within bounds, and what the
 // writer makes is read again.
 #include "codecs/fax/udptl.hpp"

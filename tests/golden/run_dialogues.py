@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Replays recorded NG dialogues against a daemon and compares reply by reply.
 
 Each dialogue runs twice, over bencode and over JSON, on fresh state. Addresses of the dialogues exist in a network

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Replays transcripts of the rtpproxy protocol over each of its transports.
 
 A transcript (rtpproxy/*.txt) has `start` with a command line of rtpproxy, `> ` commands and `< ` replies; `$name` in a

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The packaged unit: how exposed it is, and whether its filter leaves what the daemon's own tables allow (CTL-17, PRC-1).
 
 Exit status: 0 passed, 1 failed, 77 skipped.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A row of the attack table (docs/rules.md): a script of one call, and what to make of the
 // outcome.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The attack rows of docs/rules.md, as one table for each engine: leaked, injected, delivered.
 // Set-up of every row: caller A, callee B, stranger X, 50 packets/s for 7 s each, default settings unless
 // said.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The attack rows D-01 to D-07 and I-01 to I-07 (docs/rules.md) on a browser whose audio and video share a
 // BUNDLE group: at ports of its own, and at the one port for ICE with one worker and with several.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Conferences from signalling to sound: parties of several calls with codecs of their own, each with a tone,
 // in virtual time. Who hears whom is judged by the tones.
 #include "codecs/prompts/prompt_library.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attack row C-20 and its relatives: an SDP as a way to the relay's own control ports (LAT-11a). In the
 // middle of a call that must not notice, re-offers and new calls name each of them.
 

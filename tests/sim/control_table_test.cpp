@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The control rows of docs/rules.md (C-01 … C-13) as one table.
 
 #include "control/config/config.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attack rows about copies of protected packets (LAT-10, LAT-8b): X has no key, but it sees A's packets, and
 // its copies are there first. A is encrypted, B is plain; what B sends shows where the relay thinks that A
 // is.

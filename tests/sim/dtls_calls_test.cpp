@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTLS-SRTP by offer and answer, with ends that have a handshake of their own and SRTP by libsrtp2
 // (rules DTL-1 to DTL-14; the rows D that need no ICE).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls whose parties do ICE and DTLS with each other, and the relay is one candidate among theirs
 // (`ICE=optional`, `ICE=force-relay`; rule ICE-11, rows I-14 to I-19).
 

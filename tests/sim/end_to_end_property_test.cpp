@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two phones that do ICE and DTLS with each other through the relay, over bad links and behind NATs of their
 // own: they connect whenever STUN of both gets through, and media comes from and goes to their places alone.
 // An attacker who repeats all of their STUN from elsewhere gets no media; that both connect in time is not

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random calls with random trouble at every stage, in virtual time. The test counts itself, from the network,
 // what was spoken to each listener and what he got. At any moment: a listener who got less than 97 % of what
 // was spoken to him in the last ten seconds has a row that is not fine, and when everybody got more than 99 %

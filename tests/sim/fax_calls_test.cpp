@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole faxes through a relay that stands between T.38 and G.711: control, workers and stages, in virtual
 // time. Both machines are spandsp's; every pixel is compared.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the parties of a fax are shown: T.38 as audio, audio as T.38, and back (key `T.38`).
 
 #include "tests/support/fax_call.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole calls in virtual time whose digits are guarded, listened for, or switch something: from the NG
 // command to what the other party gets.
 

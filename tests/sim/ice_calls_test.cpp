@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ICE by offer and answer: phones with agents of their own, plain, with SDES and with DTLS-SRTP
 // (rules ICE-1 to ICE-9).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ICE and DTLS over a bad link: they complete whenever there is a path, whatever NAT the phone is behind, and
 // never with a wrong password or a wrong certificate (ICE-1, ICE-4, ICE-6, ICE-9, DTL-2, DTL-8).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One honest sender over a bad link: whatever the link does to its packets, the relay learns the same
 // endpoint as over a clean one, and after a NAT rebinding it is where the rules of latching say (LAT-2 to
 // LAT-10).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every state that the source rule of a component can reach, by breadth-first search over the code itself: an
 // agreed latch, the proposed one of an offer that waits (LAT-15), and what both do with 12 packets and 3
 // events: {signalled, other port, signalling source, stranger} x {in sequence, gap, old}; time passes,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attack rows about offers that wait for their answer and about payload types that nobody offered (LAT-14,
 // LAT-15, DMX-4): what strangers and the parties themselves make of those windows.
 

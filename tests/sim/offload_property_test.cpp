@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Statistics of kernel and user space are equal under any schedule: whether the kernel forwards a plain call
 // or user space does, control reads the same counts at any moment, and the parties and taps get the same
 // packets in the same order at the same times (docs/architecture.md, seam 6).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attacks on the one port for ICE (docs/rules.md, rows I-10 to I-13), with one or more workers in turn. Each
 // row has two calls that talk meanwhile and must not notice.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One port for all ICE legs, by offer and answer: who lives there, who does not, and that calls work (ONE-1
 // to ONE-6). The port is served by one or more workers, in turn.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Many parties on one port for ICE. FERRY_PARTIES says how many (`make soak`: 10,000); half of them call the
 // other half. They use no media port at all.
 

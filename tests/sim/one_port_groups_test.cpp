@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Browsers with audio and video in one BUNDLE group, parties behind one address, reloaded pages, publishers
 // and subscribers: all on the one port for ICE, served by one or more workers in turn (ONE-1 to ONE-6).
 

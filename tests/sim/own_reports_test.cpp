@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RTCP of the relay's own in whole calls (RFC 3550 §6.4): two parties over links with delay and loss, plain
 // and converted. Each party judges the reports that it gets by the packets that it got, and answers them.
 

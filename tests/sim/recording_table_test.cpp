@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Recorded calls through the whole relay in virtual time: signalling, workers, taps, files.
 
 #include "recorder/convert/capture.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random sequences of requests, packets, time and trouble on one relay: its invariants hold after each step.
 // FERRY_SEQUENCES says how many (default 40); a fault is told with the seed that repeats it, FERRY_SEED.
 

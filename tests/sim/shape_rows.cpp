@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attack row C-21 and its relatives: sections of other protocols than RTP as a way to services of strangers.
 
 #include "tests/sim/attack_row.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attack rows I-07 to I-09: parties that send nothing.
 
 #include "tests/sim/attack_row.hpp"

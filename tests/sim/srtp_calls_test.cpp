@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Encrypted calls by offer and answer with independent ends: every combination of two sides, what signalling
 // may and may not do with keys, random schedules.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The attack table of docs/rules.md on encrypted calls: rows S-01 to S-12, every call recorded.
 
 #include "tests/support/recordings.hpp"

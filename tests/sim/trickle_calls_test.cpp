@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Candidates that come after the SDP, before it, or for a group: trickle ICE (RFC 8838, RFC 8840).
 #include "tests/support/ice_phone.hpp"
 

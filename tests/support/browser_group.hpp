@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A browser with audio and video in one BUNDLE group that talks to a plain phone, in a simulated world.
 #pragma once
 

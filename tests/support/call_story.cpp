@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a story becomes evidence: each party's facts are kept for two eras, the last ten seconds and the time
 // before. `speak` makes of a sender's facts what the relay took, missed and refused of it; `listen` passes
 // what was taken on to the listeners, less what was dropped on the way out. Nothing is rounded twice: a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a relay would have seen of a call, told in a few words: evidence for unit tests of verdicts.
 //
 //   CallStory story;                                   // A and B talk for a minute, and everything is well

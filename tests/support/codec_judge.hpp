@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // FFmpeg's and libsndfile's own decoders as judges of payloads: a file in a container that has next to none,
 // and samples back.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The codecs that a build can encode, each with its library called without the relay's code, and what others
 // hear in a codec's payloads.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Offers and answers of plain parties in the simulated world, section by section, and packets between them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A DPDK port made of two rings (net_ring), with a test as the network behind it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A stage for tests: it says what it hears in the type that the conversion wants, and keeps what it was told.
 #pragma once
 

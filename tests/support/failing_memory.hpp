@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Replaces `operator new` of a test program by one that fails when it is told to. One source of a program
 // includes it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A DTLS back end without cryptography, in virtual time: its messages have the form of DTLS 1.2, and what a
 // real stack would find out by a signature or a key it finds out by comparing random numbers. It fails where
 // OpenSSL fails: at a message that is another one than the next, and at one that does not fit what came

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fax machines for tests: spandsp's own terminals, with sound or over T.38, and the pages that they send.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls of a fax gateway: A has a modem and G.711, B speaks T.38, and the relay stands between them.
 #pragma once
 

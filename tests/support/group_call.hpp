@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A call between a party with audio and video on one transport (BUNDLE) and its far sides, in virtual time.
 #pragma once
 

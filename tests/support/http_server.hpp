@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A server on loopback that takes HTTP requests one after another and answers as the test says, or never.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A party of a simulated call that has an ICE agent and, if wanted, a DTLS handshake of its own.
 //
 // Agent and handshake are those of the relay, for want of others that take the time as a value; its SRTP is

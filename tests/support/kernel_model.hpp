@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a forwarder below the sockets does, in memory: the model that its real implementations are held to.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel programs themselves in tests: frames made independently of them go through the kernel's test
 // run. They are compiled with a clock of the test's (ferry_test.bpf.c).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A network link between the peers of a simulation and the relay: it loses, delays, reorders and repeats
 // datagrams, and a peer may sit behind a NAT.
 //

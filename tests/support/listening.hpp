@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Control listeners on sockets of loopback, with a clock that the test moves.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A relay that plays sounds, and what its parties hear of them.
 #pragma once
 

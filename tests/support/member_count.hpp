@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many members an aggregate has: counted by the compiler, so that nobody has to.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one receiver hears of several sources, in virtual time, and how much of a tone is in it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Test packets: RTP, RTCP and UDPTL with a payload that says who sent it.
 #pragma once
 

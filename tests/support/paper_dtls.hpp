@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTLS on paper: certificates with a fingerprint, for tests of signalling in which no handshake happens.
 #pragma once
 

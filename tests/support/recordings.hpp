@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A recorder in virtual time in a folder of its own, and what is read back from its files.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tables that octets choose from. Their order is part of the corpus: tests/fuzz/session_seeds.py reads
 // the commands and sections from here, and old findings stay what they were while rows are only added at the
 // end.

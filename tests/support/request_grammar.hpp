@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Requests made of octets: each octet chooses one thing of a table. For fuzzing and for random tests, so that
 // what is sent is mostly valid and every change of an octet is a change of meaning.
 #pragma once

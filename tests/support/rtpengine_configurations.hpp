@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Shapes of public configurations of rtpengine, with the addresses of RFC 5737.
 #pragma once
 

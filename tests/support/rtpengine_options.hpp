@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options of rtpengine 26.3, with a value that installations have, so that tests can go through all of
 // them.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Encrypted calls by offer and answer with independent ends, for tests.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a property for a range of seeds, and says which one to repeat when it fails.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parts of control/session joined as the front door joins them, on a network in memory: neither a command
 // nor a protocol is linked. What was sent to a worker is done at the next fence.
 #pragma once

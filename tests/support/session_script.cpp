@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Steps are rows of a table, chosen by one octet each; requests are far more frequent than the rest. Whatever
 // a step does, `run` flushes as a listener would and then checks everything.
 

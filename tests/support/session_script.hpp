@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A relay in virtual time that octets drive, and what must hold after each of its steps. The fuzz target
 // `sessions` and session_sequences_test run the same.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Datagrams of protocols beside RTP, and of services that a stranger would like to reach.
 #pragma once
 

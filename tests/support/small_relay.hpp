@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A relay without any protocol, on a network in memory: commands are given as requests, and what they change
 // is read from the calls.
 #pragma once

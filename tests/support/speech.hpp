@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Something like speech for tests of codecs, and how far what is heard lies from it.
 #pragma once
 

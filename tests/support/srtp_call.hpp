@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A call through a worker in virtual time, whose sides may be protected.
 #pragma once
 

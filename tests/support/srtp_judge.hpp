@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An SRTP end by libsrtp2, which knows nothing of ours, and short ways to use our own.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A tone for tests of codecs: made, sent through something, and measured.
 #pragma once
 

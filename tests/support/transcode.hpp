@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A transcoder between a sender and a receiver, in virtual time: packets of speech through a bad link into
 // it, and what comes out as samples on the receiver's timeline.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random values of the NG data model, for properties of its codecs.
 #pragma once
 

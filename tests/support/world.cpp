@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/support/world.hpp"
 
 #include "relay/dtls/openssl_dtls.hpp"

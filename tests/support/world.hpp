@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A relay and its peers for tests that script whole calls: once on the simulated engine in virtual time, once
 // on sockets of the loopback range in real time. A script does not know which.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Configuration, access, and the rules that are seen from control.
 
 #include "control/protocol/access.hpp"

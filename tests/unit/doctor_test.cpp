@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The doctor's checks on hosts made of files.
 
 #include "tools/rtpferryctl/doctor.hpp"

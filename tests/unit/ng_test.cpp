@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The NG protocol beyond offer and answer: SDP edits, and what commands do to media.
 
 #include "control/sdp/write.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What operators see of running calls: verdicts, metrics, pages, text commands.
 
 #include "control/config/parameters.hpp"

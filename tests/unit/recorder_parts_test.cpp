@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files and queue of the recorder.
 
 #include "recorder/files/folder.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole recordings in virtual time.
 
 #include "recorder/after/digest.hpp"

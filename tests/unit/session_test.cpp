@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls through the NG service on the simulated engine: seams, ports, properties.
 
 #include "tests/support/world.hpp"

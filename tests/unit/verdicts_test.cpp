@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is counted of a stream, what is concluded from it, and what is kept of its packets; without a running
 // call.
 

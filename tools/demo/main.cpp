@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Places a demonstration call. Two parties with real sockets talk through a running relay, send from other
 // ports than their SDP says, and judge what they hear. The exit status is 0 only if each heard the other's
 // tone and the relay learned the port of each.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # make run: the daemon on loopback and a demonstration call through it. With a second argument it stays.
 set -eu
 bin=$1

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starts rtpferryd by the command line of rtpproxy, so that unit files and scripts stay unchanged.
 
 #include "tools/rtpferry-rtpproxy/translate.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Translates options of rtpproxy one by one, in their order.
 //
 // `translate_rtpproxy` cuts the command line into options. `Translation::take` and `take_long` turn each into

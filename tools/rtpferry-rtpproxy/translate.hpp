@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Translates rtpproxy's command line into that of rtpferryd.
 #pragma once
 

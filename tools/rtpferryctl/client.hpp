@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The client's end of the daemon's control socket: one line of JSON out, one or more lines of JSON back.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs one check after the other. Each check is a method of `Doctor`: it reads the daemon's facts or the
 // host's files and adds a line with `say`. A check that cannot tell (a file or a fact is missing) adds
 // nothing.

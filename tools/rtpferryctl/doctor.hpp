@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `rtpferryctl doctor`: finds what costs calls, speed or safety, on this host or in the daemon's
 // configuration.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What rtpferryctl ends with. The manual explains the codes.
 #pragma once
 

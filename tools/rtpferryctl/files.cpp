@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `convert` makes audio of a capture, and `decrypt` reads an encrypted recording. Neither needs a daemon.
 //
 // A capture does not say what dynamic payload types mean. They come from the command line (--rtpmap, --fmtp),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands `convert` and `decrypt`, which work on files and need no daemon.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The operator's command line. It turns words into a request, asks the daemon over its control socket, and
 // prints the reply as a table or as JSON.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/rtpferryctl/manual.hpp"
 
 #include "control/protocol/cli/command_table.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the help, the manual page and the completion of `rtpferryctl` from the table of commands.
 #pragma once
 

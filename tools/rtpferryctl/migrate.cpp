@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/rtpferryctl/migrate.hpp"
 
 #include "control/config/migration.hpp"

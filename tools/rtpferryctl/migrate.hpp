@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command `migrate`: a configuration or a command line of rtpengine or rtpproxy as a file for rtpferryd.
 // It needs no daemon.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prints one reply for each kind of command. `print_reply` at the end chooses the function. All texts are
 // safe for a terminal already, because the client asks for printable ones (CTL-14).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prints replies of the daemon as tables for people.
 #pragma once
 

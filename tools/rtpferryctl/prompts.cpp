@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/rtpferryctl/prompts.hpp"
 
 #include "codecs/audio/audio_format.hpp"

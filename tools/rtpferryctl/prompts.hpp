@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `rtpferryctl makeprompt`: makes prompts of the rtpproxy protocol from audio files.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Shows the reply to `top` again and again.
 //
 // Each turn draws the picture, waits for a key at most one interval, and asks the daemon again. Rates come

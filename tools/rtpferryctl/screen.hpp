@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `rtpferryctl top`: shows calls on the whole screen, the worst first.
 #pragma once
 

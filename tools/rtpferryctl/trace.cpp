@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/rtpferryctl/trace.hpp"
 
 #include "control/log/printable_json.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `rtpferryctl trace`: shows packets of a call with their verdicts, as text or in a capture file.
 #pragma once
 

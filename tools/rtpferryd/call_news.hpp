@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reports what happens to calls: to the log, to clients that asked for it, to metrics, and in records of
 // calls.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/rtpferryd/codec_list.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Builds all parts of the daemon, joins them, and runs the event loop until a signal or the end of draining.
 //
 // The members are declared in the order in which they need each other, so the order of their declarations is

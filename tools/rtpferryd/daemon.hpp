@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Joins the parts of the daemon and runs it.
 #pragma once
 

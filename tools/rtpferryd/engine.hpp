@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chooses the engine. This is the one place that knows which engines the build has.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asks the host for what the daemon needs: pid file, descriptors, load, memory, routes and names.
 #pragma once
 

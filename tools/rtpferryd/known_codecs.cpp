@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/rtpferryd/known_codecs.hpp"
 
 #include "codecs/audio/codec_table.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starts programs for the daemon in a process of its own.
 //
 // Daemon and launcher talk over a pair of sockets. The first message settles what may be started and as whom.

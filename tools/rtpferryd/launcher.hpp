@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A process that starts programs for the daemon, which cannot start any itself (CTL-17).
 #pragma once
 

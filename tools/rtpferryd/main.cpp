@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The program rtpferryd. It goes through these steps, and their order is what keeps secrets and rights apart:
 //
 //   fork helper and launcher -> read and check the configuration -> background, log, limits, pid file

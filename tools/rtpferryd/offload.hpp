@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starts the forwarding in the kernel on the network interfaces of the media addresses.
 #pragma once
 

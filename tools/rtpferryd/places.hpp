@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists the files and folders that the configuration names, and what the daemon does with them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Gives up rights in an order that cannot be changed:
 // - the fence of files (Landlock) is prepared while everything can be opened;
 // - folders are given away while root can do that;

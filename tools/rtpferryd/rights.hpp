@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Gives up all rights that the daemon does not need once it has started (CTL-17).
 #pragma once
 

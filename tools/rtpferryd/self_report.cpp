@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/rtpferryd/self_report.hpp"
 
 #include <set>

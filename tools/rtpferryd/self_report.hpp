@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the figures that the daemon shows about itself, for metrics, `rtpferryctl stats` and `rtpferryctl
 // doctor`. Control thread only.
 #pragma once

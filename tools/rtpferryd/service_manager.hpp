@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the daemon tells the service manager that started it (sd_notify(3)): systemd shows it in
 // `systemctl status`, and with Type=notify it starts what depends on the relay only when calls may come.
 #pragma once

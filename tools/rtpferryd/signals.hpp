@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ignores the signals that mean nothing to the daemon (CTL-16).
 #pragma once
 

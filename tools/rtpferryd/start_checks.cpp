@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each check looks at one kind of setting and adds a sentence for each fault. It reports only what cannot
 // work with the present configuration. A fault that may pass while the daemon runs, such as a port in use or
 // a link that is down, is left to the start itself.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds settings that cannot work, before the daemon starts and for `--check-config`.
 #pragma once
 

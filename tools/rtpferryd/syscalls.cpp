@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists the allowed system calls, with a table for each purpose.
 //
 // A call that is missing here fails with ENOSYS and appears in the kernel's audit log (type=1326, with its

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists the system calls that the daemon may make while it serves (CTL-17). docs/operations.md says what each
 // option adds.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/protocol/cli/cli_server.hpp"
 
 #include "control/log/printable_json.hpp"

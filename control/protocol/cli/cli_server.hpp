@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The control socket of `rtpferryctl`: each line in is a JSON request, each line out a JSON reply.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Executes the operator's commands by the table `kRows`.
 //
 // `execute` first turns printed Call-IDs of the request into real ones, then runs the command, then makes the

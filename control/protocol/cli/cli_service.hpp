@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The operator's commands, independent of how they arrive: a JSON object in, a JSON object out.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of the operator's commands. The daemon's socket, `rtpferryctl --help`, its completion and its
 // manual are made of it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/protocol/cli/text_listener.hpp"
 
 #include "control/protocol/ng/text_command.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Serves the text commands of rtpengine over TCP (option `listen-cli`). A client sends one line and gets the
 // text of the reply, then the connection ends.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Accepts the connections of one listening socket, and pauses if the process has no descriptor left (CTL-12).
 #pragma once
 

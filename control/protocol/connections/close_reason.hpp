@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reasons for which the relay closes a connection to a control listener. One table serves counters, metrics
 // and documents (CTL-12).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The life of a connection:
 //
 //   start -> (first octet of TLS -> its turn -> handshake) -> requests -> finish -> end

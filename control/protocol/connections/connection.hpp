@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One connection of a control protocol, with bounds on memory, time and turns that hold for every protocol
 // (CTL-12).
 #pragma once

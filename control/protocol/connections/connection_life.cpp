@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps three deadlines: for a request or the TLS handshake (`request_since_`), for replies that the client
 // must take (`waiting_since_`), and for idleness (`quiet_since_`). While reading stands still, the time of a
 // request stands still, too.

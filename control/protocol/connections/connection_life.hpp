@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides when a connection to a control listener has lasted too long (CTL-12).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides which source gets a connection to a control listener, and which connection is closed for it
 // (CTL-12).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Accepts, owns and frees the connections of all listeners.
 //
 // Three timers do the work that no socket triggers. `look_` lets every connection check its deadlines.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Owns all connections of the control protocols, and accepts those of their listeners (CTL-12).
 #pragma once
 

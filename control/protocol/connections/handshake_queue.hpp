@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Paces TLS handshakes, so that they cannot use up the control thread (CTL-12).
 #pragma once
 

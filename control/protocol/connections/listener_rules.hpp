@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Says how a listener treats its connections (CTL-12).
 #pragma once
 

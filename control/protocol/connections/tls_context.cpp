@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/protocol/connections/tls_context.hpp"
 
 #include <array>

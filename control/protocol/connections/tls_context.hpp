@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Certificate and private key of the listeners that speak TLS.
 #pragma once
 

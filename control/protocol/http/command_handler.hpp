@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The interface between the HTTP server and the protocols that are posted to it or spoken over its
 // WebSockets.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks the host name in HTTP requests, against DNS rebinding (CTL-13).
 #pragma once
 

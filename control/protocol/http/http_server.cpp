@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Serves HTTP requests and WebSockets.
 //
 // The session of a client is a RequestReader until a request asks for a WebSocket or a live page, and that

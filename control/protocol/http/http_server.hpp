@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One listener for HTTP or HTTPS with WebSocket. What it serves comes from a `CommandHandler` and a
 // `PageSource`.
 #pragma once

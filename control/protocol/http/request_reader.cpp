@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads one request after the other off a stream.
 //
 // A request is read in two steps: the header once its empty line has come, then the body once all its octets

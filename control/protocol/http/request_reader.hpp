@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the requests of HTTP/1.1 from a stream (RFC 9112).
 #pragma once
 

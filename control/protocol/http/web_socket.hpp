@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Speaks WebSocket (RFC 6455) over a connection that HTTP has upgraded. wslay does the framing.
 #pragma once
 

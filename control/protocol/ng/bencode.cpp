@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decodes without recursion: `open_` is the stack of lists and dictionaries that are not closed. A value is
 // finished when it is a number or a string, or when `e` closes a container. It then goes into the innermost
 // open container, or is the result.

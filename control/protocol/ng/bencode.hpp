@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads and writes bencode: integers, byte strings, lists and dictionaries. It is lenient in what it reads
 // (docs/reference/ng.md#encodings). Pure; safe on any thread.
 #pragma once

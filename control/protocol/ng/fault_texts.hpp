@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The texts that NG has for what is wrong with a request. Clients compare them
 // (docs/reference/ng.md#errors), so they are part of the protocol, with their spellings.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the reply to `statistics`.
 //
 // All counters are read once, into `Figures`. A single figure is a row of `kFigures`, and its getter takes it

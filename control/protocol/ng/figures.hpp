@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the reply to the NG command `statistics` (docs/reference/ng.md#statistics).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/protocol/ng/http_commands.hpp"
 
 #include "control/protocol/ng/text_command.hpp"

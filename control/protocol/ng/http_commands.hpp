@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Serves NG over HTTP, HTTPS and WebSocket (docs/reference/ng.md#transports).
 #pragma once
 

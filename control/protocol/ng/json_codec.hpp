@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads and writes JSON documents as Values: booleans become 0 and 1, and null becomes nothing
 // (docs/reference/ng.md#encodings). Pure; safe on any thread.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Serves NG over streams: TCP and Unix sockets (docs/reference/ng.md#transports).
 #pragma once
 

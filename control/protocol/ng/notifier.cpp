@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sends DTMF events as datagrams, and time-outs of calls as XML-RPC over HTTP.
 //
 // Nothing here waits. A datagram that cannot be sent is lost; at most 64 POSTs are under way, and each ends

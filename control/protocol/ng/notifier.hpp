@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tells clients of NG about events: DTMF, and calls that timed out (docs/reference/ng.md#events).
 #pragma once
 

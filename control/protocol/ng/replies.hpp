@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes what commands answer as dictionaries of the NG protocol (docs/reference/ng.md#errors). Clients see
 // the order of the keys. The service adds `result`. Pure; safe on any thread.
 #pragma once

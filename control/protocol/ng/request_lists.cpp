@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads each list member by member and stops at the first one that is wrong, because commands answer with the
 // fault of that one.
 //

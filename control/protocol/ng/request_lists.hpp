@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the lists of dictionaries that `mesh`, `create` and `transform` have
 // (docs/reference/ng.md#conferences, docs/reference/ng.md#create). A later value of a key replaces the one
 // before. Each function changes `request` only and never fails: a `WishList` says what is wrong with it.

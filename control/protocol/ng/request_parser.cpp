@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Turns a dictionary into a request by two tables, `kKeys` and `kFlags`.
 //
 // Templates are applied first and the request's own keys afterwards, so the request counts more. Words of a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Turns a decoded NG dictionary into a typed request, by tables of keys, flags and words
 // (docs/reference/ng.md#keys). Pure; safe on any thread.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys about sounds and digits: what is played, music on hold (docs/reference/ng.md#playback).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Applies words of keys and flags to a request. request_parser.cpp has the tables of keys and flags; this
 // file knows what each word means.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Applies the words of each key and flag to a request (docs/reference/ng.md#keys). Words that are not
 // understood are listed in the request. Each function changes `request` only; none fails. Pure; safe on any
 // thread.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the flag string with a reader that never fails: each step takes what it can read and skips the rest.
 // People write these strings by hand in scripts of a proxy, so blanks, commas and stray brackets are
 // tolerated. Nesting is bounded, because a bracket calls the reader again.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the `rtpp-flags` string: one text that holds keys, lists and flags (docs/reference/ng.md#rtpp-flags).
 // Pure; safe on any thread.
 #pragma once

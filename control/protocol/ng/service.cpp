@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Executes NG messages:
 //
 //   message -> cookie -> cached reply? -> decode -> command -> parse -> dispatch -> count, log -> encode

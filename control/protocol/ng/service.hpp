@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The NG protocol, independent of how messages arrive: a message in, a reply out
 // (docs/reference/ng.md#transports).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the NG service tells of itself to whoever only shows it.
 #pragma once
 

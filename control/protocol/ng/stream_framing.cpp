@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the end of a message octet by octet, without decoding it.
 //
 // For JSON it counts brackets outside of strings. For bencode it reads the lengths of strings and skips their

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds where a message of an NG stream ends (docs/reference/ng.md#transports).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Executes text commands by the table `kRows`: the row whose words begin the line gets the rest of it.
 //
 // Words and texts are those of rtpengine, because scripts read them. Call-IDs are printed in safe form, and a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The text commands of rtpengine, as `listen-cli` and the NG command `cli` carry them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the page from a table: each row of `kRows` describes a family and has a function that reads its
 // values.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the page `/metrics` from one table of families. prometheus-cpp writes the text.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/protocol/pages/pages.hpp"
 
 #include "control/log/printable_json.hpp"

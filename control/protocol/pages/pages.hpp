@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Serves the pages of the HTTP listeners: health, metrics, and the operator's commands that only read.
 #pragma once
 

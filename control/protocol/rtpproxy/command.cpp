@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parses commands in two steps: `parse_command` cuts the text into words, splits it at `&&` and compares each
 // part with its shape. `parse_signal_modifiers` reads the modifiers of `U` and `L`, whose letters may be
 // followed by numbers and addresses.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parses commands of the rtpproxy protocol (docs/reference/rtpproxy.md#grammar). Pure; safe on any thread.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many commands of the rtpproxy protocol came and what became of them.
 #pragma once
 

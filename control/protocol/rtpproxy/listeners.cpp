@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Serves the rtpproxy protocol over streams. Two forms differ in where a command ends: over `unix:` all
 // that comes at once is the only command of its connection, over the other sockets and standard input each
 // line is one.

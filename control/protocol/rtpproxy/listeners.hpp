@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Serves the rtpproxy protocol over streams: Unix sockets, TCP, standard input, or a socket from systemd.
 #pragma once
 

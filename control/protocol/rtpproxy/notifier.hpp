@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tells listeners of the rtpproxy protocol about time-outs and DTMF
 // (docs/reference/rtpproxy.md#notifications).
 #pragma once

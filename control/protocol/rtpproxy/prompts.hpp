@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the prompts of the rtpproxy protocol: files `NAME.PAYLOAD-TYPE` with encoded frames.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Executes commands of the rtpproxy protocol.
 //
 // `handle_line` parses a command, `execute` calls the function of its letter, and `log_line` writes its line.

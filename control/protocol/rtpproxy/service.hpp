@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rtpproxy protocol, independent of how commands arrive: a command in, a reply out.
 #pragma once
 

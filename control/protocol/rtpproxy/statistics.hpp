@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the counters of the rtpproxy protocol by name (docs/reference/rtpproxy.md#query,
 // docs/reference/rtpproxy.md#statistics).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Codecs of audio as the core sees them: decoder, encoder and resampler. `codecs/audio` implements them.
 //
 // All samples are 16-bit linear, channels interleaved. The caller brings the room for what comes out, so that

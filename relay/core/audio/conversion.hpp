@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the audio of a source becomes for a receiver that cannot decode it, or knows it by other numbers.
 //
 // Control decides it from what both parties have said (RFC 3264) and puts it into a `Sink`. Plain immutable

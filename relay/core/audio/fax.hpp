@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a party of a fax call over T.38 has agreed to.
 //
 // Control decides it from SDP and the request (`FaxTerms`), and `codecs/fax` obeys it. Plain immutable

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How far faxes are, for the operator.
 #pragma once
 

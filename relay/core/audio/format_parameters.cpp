@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/audio/format_parameters.hpp"
 
 #include "relay/base/text.hpp"

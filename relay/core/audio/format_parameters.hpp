@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parameters of `a=fmtp`, one by one. Pure; any thread.
 #pragma once
 

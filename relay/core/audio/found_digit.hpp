@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A digit that was found in speech by a stage that only listens.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The interface through which control finds sounds that are played to parties. `codecs/prompts` implements
 // it, so that the code of calls knows nothing of files and codecs.
 #pragma once

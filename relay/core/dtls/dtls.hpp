@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTLS as a way to agree on SRTP keys (RFC 5763, RFC 5764): what signalling says about it, and the interface
 // of the back end that does it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Limits how many handshakes a worker has in hand (DTL-12, DTL-14).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a channel works.
 //
 // Each source has a place with handshakes of its own (parties.hpp), so nothing that one source sends changes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The handshakes of one component: who may begin one, whose keys are in force, and what is held until its
 // source may speak (DTL-1 to DTL-14).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How far the handshakes of one component have come, for explanations: with whom, how often, and which alerts
 // came. Plain values.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fingerprint of a certificate, as `a=fingerprint` carries it (RFC 8122 §5).
 #pragma once
 

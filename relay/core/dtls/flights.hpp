@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks of a peer's handshake messages before anybody has proved to have written them (DTL-13): a check of
 // their form, which keeps plain forgeries away from an association that they would end, and a watch for two
 // different messages under one number.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a handshake works.
 //
 // Whatever the association sends is kept as its flight, and leaves for the path that its source spoke from

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One handshake with one source: its association, its last flight and when that is sent again, and how much
 // it may send before the source has proved to be there (DTL-6, DTL-13, LIM-2).
 #pragma once

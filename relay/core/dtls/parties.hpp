@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sources that one component has handshakes with. The set is bounded, and a half-open handshake of one
 // source keeps no other source out (DTL-4, DTL-13).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How it works: a datagram is cut into records, and a handshake record into pieces of messages. Reading stops
 // at whatever is not all there.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTLS records and the ClientHello, as far as a relay must read them before it trusts anybody (RFC 6347 §4.1,
 // §4.2).
 #pragma once

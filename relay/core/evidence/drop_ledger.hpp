@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Drops of one transport, by direction and reason, with marks of the last seconds.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Record of what a transport refused and of what came back from the network, as far as an explanation of the
 // call needs it. Plain values.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The flight recorder: headers of the newest packets of one transport, with what became of them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Marks of counts that only grow: the values at each of the last six moments, two seconds apart. The
 // difference to the present value is what happened in the last 10 to 12 s.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Figures of the last ten seconds, as plain values for explanations. The worker marks the counts of each
 // transport every two seconds; packets do nothing for it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps the RTCP reports of a party about one stream that it is sent: the newest one, and the one ten seconds
 // before.
 #pragma once

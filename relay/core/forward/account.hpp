@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a transport counts, and what it keeps for explanations.
 #pragma once
 

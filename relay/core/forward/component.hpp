@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RTP and RTCP as the two components of a media (RFC 8445 §13), and the path that their datagrams take.
 #pragma once
 

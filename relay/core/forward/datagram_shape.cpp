@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/forward/datagram_shape.hpp"
 
 #include "relay/core/udptl/udptl.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks the form of protocols that pass beside RTP as whole datagrams (DMX-6).
 //
 // Each function looks at one whole UDP payload, which it borrows. It allocates nothing and is safe on any

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where packets to the peer of a transport go.
 #pragma once
 

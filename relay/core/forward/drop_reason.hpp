@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reasons why a packet was not delivered. Every drop is counted under exactly one of these names.
 #pragma once
 

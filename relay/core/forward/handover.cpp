@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `hand_over` describes a stream only if nothing but its packets decides about them: plain RTP of one source,
 // a locked latch, no offer that waits, no jump that waits for its confirmation, no key press that audio could
 // end. Whatever is doubtful stays in user space. While the kernel forwards a stream, it owns its counters,

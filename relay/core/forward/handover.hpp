@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hands streams of a transport to the kernel, and takes their counts back.
 #pragma once
 

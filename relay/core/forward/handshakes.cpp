@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ICE and DTLS of a transport: whose datagrams they hear, where they speak to, and what becomes of what they
 // find out (RFC 8445; RFC 5763, RFC 5764, DTL-1 to DTL-14).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ICE and DTLS of a transport: its agent, its channels, and what they have found out.
 #pragma once
 

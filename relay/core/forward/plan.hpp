@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The decisions of control about one transport. Control makes a new plan for every change; a plan is
 // immutable and is swapped whole. All state lives in `Transport`.
 #pragma once

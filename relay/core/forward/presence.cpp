@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/forward/presence.hpp"
 
 #include "relay/base/memory.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether the peer of a transport is there, and whether media may be sent to it.
 #pragma once
 

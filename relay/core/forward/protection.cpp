@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys change while packets are on their way. `follow` compares the plan with the keys in use: the same key
 // keeps its counters and replay lists. A former one is good for 2 s more; a new one is tried first (SRT-6). A
 // key that comes back finds its counters in `SrtpContexts`, so that it does not use an index twice (SRT-9).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The SRTP keys of a transport: which are in use, and what was received and sent under them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The SSRCs of packets on their way to a party that has keys of its own.
 //
 // SRTP numbers each packet with an index that must never be used twice, and a receiver estimates it from the

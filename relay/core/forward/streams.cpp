@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Demultiplexing, admission and statistics of streams.
 //
 // A packet finds its source in the order of RFC 9143 §9.2. A MID names the media directly, and the SSRC that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The streams of a transport: which media source a packet belongs to, and what is known of each SSRC.
 #pragma once
 

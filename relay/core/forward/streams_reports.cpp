@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RTCP reports of the relay's own about the streams of a transport (RFC 3550 §6.4). `ReportKeeper` remembers
 // what was reported, `SentStream` follows what leaves, and here a compound is made of both.
 

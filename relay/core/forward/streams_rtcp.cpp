@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What RTCP reports say of streams: BYE, losses that a party reports, the round trip, and the quality that
 // follows from it (RFC 3550 §6.4). Also which medias of a BUNDLE group RTCP speaks of (FB-1), and when a
 // source is asked for a key frame (FB-7).

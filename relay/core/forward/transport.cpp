@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a received datagram is judged.
 //
 //   classify ─► RTP ──► media source ─► latch ─► rate ─► SSRC ─► sequence ─► count, deliver

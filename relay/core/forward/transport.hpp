@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One transport of a worker. It judges what comes from its peer, and says where packets to the peer go.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What control reads about a transport while its worker writes it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A transport as plain values: for views, for totals, and for an export that another process restores.
 //
 // A member that is added to `TransportSnapshot` belongs into `snapshot` and, unless it is only for views,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts of a transport, by component and over all its streams.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Marks of the last seconds. Every two seconds the worker has a transport keep what it has counted, so that a
 // snapshot can tell the last 10 to 12 s apart from the whole call.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Handles a pause in which this process did not run: it was stopped, or its virtual machine was paused
 // (C-13).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An offer that waits for its answer, as a transport sees it (LAT-15).
 //
 // The agreed latch goes on deciding where media is sent. A second latch learns the proposed source, and what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a protected packet is opened, judged before that, and sealed when it leaves.
 //
 // A received SRTP packet takes this way: `refusal_before_opening` drops it unless its source is the peer or

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the pair of addresses that media takes (RFC 8445): checks, nomination and consent (RFC 7675); rules
 // ICE-1 to ICE-9.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How an address becomes the place of a party.
 //
 //   check of the party ── name and integrity ─► peer ─► question to it ─► answer ─► proven ─► selected

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Judges the STUN of two parties that do ICE with each other through the relay (RFC 8445), and learns from it
 // where each of them is.
 #pragma once

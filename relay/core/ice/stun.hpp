@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // STUN messages as ICE uses them (RFC 8489, RFC 8445 §7): Binding requests and their answers, with short-term
 // credentials.
 #pragma once

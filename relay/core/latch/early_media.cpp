@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Early media has two phases. While nobody has answered, `keep` stores the newest half second of up to four
 // sources. At the answer `release` picks one source; its packets go out with half the gaps that they arrived
 // with, so that the listener catches up with the live speech. Live packets that arrive meanwhile are kept

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps RTP that overtakes the answer: the callee speaks before its SDP has come (LAT-14).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a packet of a source is judged.
 //
 // The locked peer passes at once; this is the normal case. A packet of anybody else is checked in this order:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Learns where a peer really sends from and then accepts only that source (RFC 7362 §4, "latching"; rules
 // LAT-1 to LAT-15).
 #pragma once

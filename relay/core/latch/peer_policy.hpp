@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides where the party of a call may be. The same decision applies to addresses that signalling names and
 // to those that packets come from (LAT-11, LAT-11a).
 #pragma once

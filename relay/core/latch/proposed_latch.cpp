@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/latch/proposed_latch.hpp"
 
 #include <utility>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Joins the two latches that a component has while an offer waits for its answer (LAT-15): one for the agreed
 // source and one for the proposed source. Pure; on the thread of the worker that owns both.
 #pragma once

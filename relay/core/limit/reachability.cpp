@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pauses a component whose packets draw ICMP errors, and finds out when the peer is back.
 //
 // Three errors in a row about a peer that has been silent for 5 s begin a pause. While it lasts, one packet a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides whether media may still be sent to a peer that answers with ICMP errors (LAT-12a).
 #pragma once
 

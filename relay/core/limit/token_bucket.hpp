@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Token bucket that holds one second's worth of packets and octets (LIM-1, RTC-2).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The interface to forwarding below the sockets, in the kernel. It is an optimisation that may always say no.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which kernel program does the forwarding on an interface (option `offload`).
 #pragma once
 

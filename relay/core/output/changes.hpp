@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is changed in a packet that is passed on, for one receiver.
 #pragma once
 

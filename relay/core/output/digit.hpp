@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTMF that the relay sends to a party itself (RFC 4733).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frame sizes of the codecs whose payloads can be cut and joined without a decoder (RFC 3551 §4.5).
 #pragma once
 

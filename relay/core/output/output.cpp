@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How an output makes one stream of prompts, DTMF and media.
 //
 // Every packet gets its number at the moment when it leaves, from one `OutputTimeline`. The time stamp is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one receiver hears, where the relay makes it: prompts, DTMF, streams with another packet time.
 #pragma once
 

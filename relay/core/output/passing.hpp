@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A source whose packets go on in a stream that has something of the relay's own in it.
 #pragma once
 

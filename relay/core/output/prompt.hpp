@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Encoded sound that is played to parties: prompts, music, tones.
 #pragma once
 

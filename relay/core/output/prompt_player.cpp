@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/output/prompt_player.hpp"
 
 namespace ferry {

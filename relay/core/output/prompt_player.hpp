@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One prompt on its way to one receiver: which packet is due when.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Changes the packet time of a stream (NG `ptime`, rtpproxy `z`).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The seam for stages that make a receiver's audio from what it is sent: transcoding, later mixing and T.38.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One continuous RTP timeline for a receiver, whatever sources feed it (SSR-2, SSR-5).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A received datagram, and what is known of it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/rtcp/report_keeper.hpp"
 
 #include "relay/base/memory.hpp"

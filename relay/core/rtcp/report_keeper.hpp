@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the relay remembers between the RTCP reports of its own to one peer, and when the next one is due
 // (RFC 3550 §6.2, §6.4).
 #pragma once

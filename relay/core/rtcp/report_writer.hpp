@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes RTCP compounds of the relay's own: sender and receiver reports, and the names of their senders
 // (RFC 3550 §6.4, §6.5).
 #pragma once

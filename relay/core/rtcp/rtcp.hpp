@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RTCP compound packets (RFC 3550 §6 and app. A.2, RFC 3611, RFC 4585). A compound is validated as a whole
 // first; all other functions rely on that.
 #pragma once

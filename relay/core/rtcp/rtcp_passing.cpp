@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/rtcp/rtcp_passing.hpp"
 
 #include "relay/core/rtcp/rtcp.hpp"

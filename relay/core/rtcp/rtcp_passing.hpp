@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What passes of a party's RTCP to a party that gets reports of the relay's own.
 #pragma once
 

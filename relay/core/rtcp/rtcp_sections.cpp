@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `Splitter` walks through a compound once, and that answers both questions: which medias it speaks of, and
 // what one receiver gets of it. `admits` notes the medias of each part, and says whether the receiver gets
 // the part. If the receiver gets all parts of a packet, the packet is copied as it is, its padding included.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Splits RTCP compounds of a BUNDLE group by the medias that their packets speak of (RFC 9143 §9.2, FB-1,
 // FB-2). Pure; any thread.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the SSRCs inside RTCP packets (RFC 3550 §6, RFC 3611, RFC 4585, RFC 5104, RFC 8888, REMB), so that a
 // relay that renamed a stream can rename it there too.
 #pragma once

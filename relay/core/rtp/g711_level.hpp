@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Measures the loudness of G.711 audio, just well enough to tell "packets but silence" from speech.
 #pragma once
 

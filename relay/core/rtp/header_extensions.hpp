@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Translates RTP header extensions (RFC 8285) on their way from one party to another.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds DTMF presses in the telephone-event packets of one source (RFC 4733). Each press is reported once,
 // however it ends.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/rtp/rtp.hpp"
 
 namespace ferry {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RTP packets as views (RFC 3550 §5.1, extension block RFC 8285 §4). Nothing is copied.
 #pragma once
 

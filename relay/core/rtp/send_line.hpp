@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The line between the timestamps of a stream that leaves and the time at which its packets leave
 // (RFC 3550 §6.4.1).
 #pragma once

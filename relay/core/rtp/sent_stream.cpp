@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/rtp/sent_stream.hpp"
 
 #include "relay/base/memory.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One stream as it leaves for a party: which RTP packets the party was sent, and what it reports about them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The plain counts of one SSRC: packets, loss, order, jitter and loudness (RFC 3550 app. A).
 #pragma once
 

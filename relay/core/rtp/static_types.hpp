@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The codecs of the static RTP payload types, which SDP need not explain (RFC 3551 §6).
 #pragma once
 

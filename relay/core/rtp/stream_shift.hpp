@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the packets of one stream become packets of another one that goes on: the same packets by other
 // numbers.
 #pragma once

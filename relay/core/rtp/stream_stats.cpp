@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Statistics of a received stream.
 //
 // Sequence numbers are followed as RFC 3550 app. A.1 does it, with a bitmap of the last 64 numbers instead of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Statistics of one received SSRC: loss, reordering, duplicates and jitter (RFC 3550 app. A), and what its
 // owner reports by RTCP.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Remembers which packets of a stream were there already (RFC 3711 §3.3.2).
 #pragma once
 

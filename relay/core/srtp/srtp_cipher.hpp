@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The cryptography of SRTP, which a back end implements. It is told the index of each packet and keeps no
 // state; indices and replay are the business of srtp_context.hpp.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How indices work.
 //
 // An SRTP packet does not carry its index, only the lower 16 bits of it (the sequence number). Both sides

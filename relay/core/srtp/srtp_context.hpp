@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SRTP and SRTCP of one key in one direction: which index a packet has, whether it was there before, and when
 // the key is used up (RFC 3711 §3.2 to §3.4).
 #pragma once

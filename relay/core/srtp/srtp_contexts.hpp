@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps the contexts of all keys of one media, whichever ports use them and whichever are in use.
 #pragma once
 

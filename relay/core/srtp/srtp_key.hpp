@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An SRTP master key as signalling or a DTLS handshake gave it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/srtp/srtp_streams.hpp"
 
 #include "relay/base/memory.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The SSRCs of one key in one direction: up to 64 with replay lists, and what is remembered of earlier ones
 // (SRT-7a).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The crypto suites of SDES (RFC 4568 §6.2, RFC 6188, RFC 7714 §14).
 #pragma once
 

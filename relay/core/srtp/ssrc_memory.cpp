@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Three structures over one array of nodes: a list by age, hash chains to find an SSRC, and a list of free
 // nodes. All are linked by 16-bit indices, so a record costs no allocation of its own. An SSRC that is too
 // old for a record goes into a Bloom filter, which answers only "was used".

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The memory of a key for SSRCs whose replay lists gave way (SRT-7a).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/srtp/ssrc_translation.hpp"
 
 #include "relay/base/memory.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The SSRCs by which an encrypting receiver knows the streams of others.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UDPTL packets as views (ITU-T T.38 §9.1). Nothing is copied.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starts DPDK and its ports, and gives each worker its queues.
 //
 // Order at the start: take a stale XDP program off → start the environment (EAL) → count lcores → choose the

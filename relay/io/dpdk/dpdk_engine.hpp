@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The engine for hosts that give the relay network ports of its own (DPDK). This header needs no header of
 // DPDK.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One worker's queues: receives, sends and sleeps without the kernel.
 //
 // Receiving. `poll` takes frames out of the worker's inbox and out of its queue of each device, up to

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One worker's receive and transmit queues. Internal: needs DPDK's headers.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starts DPDK's environment (EAL). It can be started once in a process and never stopped, it keeps pointers
 // to its arguments, prints to stdout when it dislikes one, and pins the calling thread. So much of this file
 // keeps those effects away from the rest of the daemon.

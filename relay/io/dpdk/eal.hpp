@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starts DPDK's environment (EAL), once per process.
 #pragma once
 

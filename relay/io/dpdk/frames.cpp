@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads and writes Ethernet frames with UDP (RFC 894, 2464, 791, 8200, 768). Every length is checked against
 // the octets that are there before anything behind it is read; a frame from the network is never trusted.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads and writes Ethernet frames with UDP inside. Pure: no memory, no clock, no device.
 #pragma once
 

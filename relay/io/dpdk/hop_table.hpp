@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ways to receivers: written by the thread that watches routes, read by all workers without waiting.
 #pragma once
 

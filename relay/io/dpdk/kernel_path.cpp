@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The thread between DPDK's ports and the kernel. Each port has a TAP interface with its MAC address, to
 // which the operator gives addresses and routes as to any other. Frames that are not media go in there, and
 // what the kernel sends comes out and leaves by the port.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Carries everything that is not media between DPDK's ports and the kernel, by one TAP interface for each
 // port. Internal: needs DPDK's headers.
 #pragma once

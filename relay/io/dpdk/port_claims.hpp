@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Says which worker has which local UDP port. Asked for each received frame.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the operator sets of the engine with network ports of its own. This header needs no header of DPDK.
 #pragma once
 

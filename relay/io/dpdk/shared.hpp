@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The state that workers, kernel path and control share in this engine. Internal: needs DPDK's headers.
 #pragma once
 

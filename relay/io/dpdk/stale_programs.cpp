@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/io/dpdk/stale_programs.hpp"
 
 #include <string_view>

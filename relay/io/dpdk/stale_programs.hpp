@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Removes XDP programs that a former process has left on an interface.
 #pragma once
 

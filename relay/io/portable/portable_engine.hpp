@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The portable engine as a whole: sockets for all workers of the process.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The portable engine: one UDP socket for each port, one epoll for each worker.
 //
 // Receiving: `wait` asks epoll which sockets have something; `receive` takes one datagram from each of them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The engine that works everywhere: a UDP socket for each port, level-triggered epoll, one receive for each
 // event.
 #pragma once

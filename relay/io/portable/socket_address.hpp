@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Converts between Endpoint and the kernel's sockaddr.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The simulated network. It carries datagrams at once and in order; time is a number that the test moves. A
 // datagram of the relay to one of the relay's own ports arrives there, as it would through the host's stack.
 //

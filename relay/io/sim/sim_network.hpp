@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A network in memory with virtual time: the engine of unit tests and simulations.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chromium for tests/e2e/browsers.py, webrtc.py and sip_browsers.py. Reads one JSON command a line from standard input and answers each by a
 // line: {"id": 1, "page": "a", "do": "open"}, {"id": 2, "page": "a", "do": "call", "name": "offer", "with": {...}}.
 // `call` runs a function of page.js. It ends when its input does.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a page of the test can do: one peer connection, a tone or moving pictures of its own, and ears.
 window.ferry = (() => {
   const KHZ = 48000, PATIENCE = 20;  // ms between two looks

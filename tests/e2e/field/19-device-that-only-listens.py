@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A device without a microphone (door speaker, paging, muted phone with silence suppression) sends nothing and must go on hearing."""
 REFERENCE = "eigger/espcomponents #291, PR #292; pjsip/pjproject #3892"
 RIGHT = "recvonly sends no RTP (RFC 3264 §5.1) and DTX may send nothing for long; media to a public, signalled address goes on for the whole call."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A call on hold is ended by the media timeout, or a dead call is never ended."""
 REFERENCE = "sipwise/rtpengine #1832, #1818, #1856, #938; signalwire/freeswitch #1947; sipsorcery-org/sipsorcery #884"
 RIGHT = "timeout ends calls whose media may flow and does not; calls on hold (RFC 3264 §8.4) live until silent-timeout; offers until offer-timeout."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packets that come in fragments (240 ms of G.711, uncompressed stereo, video without splitting) are dropped by the relay although each end can take them."""
 REFERENCE = "pjsip/pjproject #1547; bluenviron/mediamtx #3158, #4882; versatica/mediasoup #276"
 RIGHT = "A datagram may be as large as IP lets it (RFC 768, RFC 8200 §5 with fragments by the source): it leaves in fragments like it came; nothing is cut, other packets go on."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A camera takes a new SSRC with every group of pictures, a PBX with every prompt; after some changes nothing passes any more. A device sends SSRC 0, or both parties have the same SSRC."""
 REFERENCE = "bluenviron/gortsplib #687; asterisk/asterisk PR #1277; pjsip/pjproject PR #2713; RestComm/media-core #765"
 RIGHT = "SSRCs may change (RFC 3550 §3, §8; each its own context under the same key, RFC 3711 §3.2.3): at most the one unconfirmed packet after a change is missing, however many there are; 0 is a value like others."

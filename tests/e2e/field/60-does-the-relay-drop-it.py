@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One side stops hearing in mid-call, and nobody can tell whether the network, the sender or the relay itself drops the packets."""
 REFERENCE = "sipwise/rtpengine #835, #771, #1171"
 RIGHT = "What comes in and does not go out is told: explain must not call a direction fine into which the relay has sent nothing for seconds while the other side speaks."

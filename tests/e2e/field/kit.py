@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the cases of this folder play with: the relay under test, NG and rtpproxy clients, parties, packets, SDP, captures.
 
 A case is a file with a docstring (first line: title), REFERENCE, RIGHT and `play(w)`; `w` is a World.

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Plays the cases of this folder against rtpferryd, several side by side, each in a network namespace of its own.
 
     run.py [CASE ...] --build BIN [--kernel] [--quick] [--jobs N] [-v]

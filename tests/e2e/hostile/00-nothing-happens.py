@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nothing attacks: the call beside and its client are as they should be, so that a fault of another case is the attack's."""
 REFERENCE = "the frame of these cases"
 RIGHT = "All packets arrive, all pings are answered, the daemon spends little."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Thousands of clients that say nothing, on every listener: the next client and the operator get in, a client that talks stays."""
 REFERENCE = "CTL-12"
 RIGHT = "The oldest silent connections give way; nobody is locked out."

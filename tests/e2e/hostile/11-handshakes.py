@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A permitted source begins TLS handshakes as fast as it can: commands and media do not wait, other clients of TLS get their turn."""
 REFERENCE = "CTL-12"
 RIGHT = "Handshakes have a budget of the control thread, sources take turns."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients ask and never read: memory stays, and they are closed."""
 REFERENCE = "CTL-12"
 RIGHT = "Nothing is read while replies are unread; who takes nothing for 10 s is closed."

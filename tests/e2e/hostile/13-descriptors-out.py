@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """No descriptor is left: listeners wait, the log says it once, the operator gets in, and it recovers."""
 REFERENCE = "CTL-12"
 RIGHT = "A listener pauses for a second instead of asking again at once."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests that never end, octet by octet, on every listener: 10 s each; silence alone ends no NG client."""
 REFERENCE = "CTL-12"
 RIGHT = "A header, a command, a frame, a handshake has 10 s; NG is never closed for idleness."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Somebody who is not in control-allow connects to every listener: closed at accept, before TLS and before a byte is read."""
 REFERENCE = "CTL-12, CTL-2, C-05"
 RIGHT = "Strangers cost an accept; those who may speak are served."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A page has its own name point at the relay (DNS rebinding): refused on every path, over HTTP, HTTPS and WebSocket."""
 REFERENCE = "CTL-13"
 RIGHT = "Only names of this host are served; the text names http-names."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients that read all and ask without end: pings of WebSocket, pipelined HTTP, huge headers, chunked bodies, NG."""
 REFERENCE = "CTL-12, CTL-4"
 RIGHT = "Each client gets its turn; the live call and its client do not wait."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An SDP names the relay's own control ports, and datagrams come to control from its media ports (row C-20)."""
 REFERENCE = "LAT-11a; row C-20: error reply, nothing arrives at control"
 RIGHT = "Every such SDP and command is refused, another call beside stays, and control serves nothing that comes from an open media port."

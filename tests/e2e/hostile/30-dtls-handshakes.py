@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Anybody's DTLS datagrams, in every stage, from the party's host, its own port and strangers, stop no handshake of the party (DTL-13, DTL-14)."""
 REFERENCE = "DTL-13, DTL-14, LIM-2; RFC 6347 section 4.2"
 RIGHT = "Each party has its keys in time and media passes; nothing is amplified; explain names the stage and the refused packets."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Descriptors, a local address and ports run out in turn: proxies are sent to the next relay and told why, and it recovers (C-12)."""
 REFERENCE = "row C-12: the right error, recovery when it clears"
 RIGHT = "Ran out of ports only for ports; else Parallel session limit reached or load limit, with the cause in message, log and doctor."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The process is stopped for longer than `timeout`, and its parties go on sending; then the calls go on, and nobody hears the past."""
 REFERENCE = "row C-13: process stopped: calls live; at most 200 ms of old sound"
 RIGHT = "Plain, encrypted and rtpproxy calls live, whose packets waited; who is silent afterwards is still ended; old sound is dropped as stale-after-pause."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What goes on beside an attack and may not suffer: a live call, a client of NG that is answered; and what the daemon spends.
 
     with live_call(w) as call:        # a plain call between its own parties, in a process of its own

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ends of DTLS-SRTP by OpenSSL, and datagrams that anybody could write (RFC 6347). For the attacks on handshakes.
 
 An End speaks over sockets that a kit.Party has opened; it begins anew where OpenSSL gives up, as phones do.

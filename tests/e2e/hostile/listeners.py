@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the attacks on the listeners share: a relay with every listener, clients that never block, requests as octets."""
 import contextlib
 import os

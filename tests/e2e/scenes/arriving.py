@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a party sends is missing, comes from elsewhere, or cannot be used."""
 
 import os

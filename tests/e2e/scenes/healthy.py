@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calls in which nothing is wrong, though it may look so. Nobody may be accused."""
 
 import re

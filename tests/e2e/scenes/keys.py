@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keys that do not fit, replays, handshakes and checks of ICE that fail."""
 
 from parties import Srtp, port_of

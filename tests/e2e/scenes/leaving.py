@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the relay has does not reach the listener, or somebody wanted that it does not."""
 
 from lab import BOB, BOB6, RELAY4, inside, run

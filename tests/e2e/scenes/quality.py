@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Speech that arrives with holes, twice or late."""
 
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What signalling said is why somebody does not hear."""
 
 from scenes.theatre import FAULTS, rows, scene

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stage of the scenes: a relay between alice and bob, who plays, and how an explanation is compared with what was expected."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parties with ICE and DTLS-SRTP: STUN by hand (RFC 8489), the handshake by OpenSSL (hostile/dtls_party.py)."""
 
 import contextlib

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The simulated link itself: shares of what it does over many datagrams, order, and what each NAT lets
 // through.
 

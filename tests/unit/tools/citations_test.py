@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """tools/citations.py finds a citation of each kind that nobody can open, and leaves the good ones alone."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """tools/ng_docs.py finds what a reference lacks, and a table that is not the one of the source."""
 
 import os

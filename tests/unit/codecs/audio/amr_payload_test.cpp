@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Payloads of AMR and AMR-WB: taken apart and put together, and damaged ones.
 
 #include "codecs/audio/amr_payload.hpp"

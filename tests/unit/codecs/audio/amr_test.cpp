@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AMR and AMR-WB: both forms of the payload against the encoders of other projects, and damaged ones.
 
 #include "codecs/audio/amr.hpp"

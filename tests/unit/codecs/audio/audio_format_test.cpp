@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Formats of static payload types, and parameters of `a=fmtp`.
 
 #include "codecs/audio/audio_format.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every codec into every other: speech through a first codec, then through a second one. What comes out is
 // judged by FFmpeg's decoders, which are not ours, and compared with the libraries called without us.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of codecs: who is found, and by which name.
 
 #include "codecs/audio/codec_table.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Comfort noise: levels and spectra there and back, and when a descriptor is sent.
 
 #include "codecs/audio/comfort_noise.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // G.711 from one law to the other.
 
 #include "codecs/audio/g711.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // iLBC: both modes, against FFmpeg's decoder and ours. A build without the library does not encode.
 
 #include "codecs/audio/ilbc.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Opus: what the receiver's SDP asks for, rates, redundancy and pauses.
 
 #include "codecs/audio/opus.hpp"

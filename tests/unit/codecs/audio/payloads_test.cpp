@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What holds for all codecs: every packet length that an encoder takes, and payloads that are damaged.
 
 #include "codecs/audio/plugin.hpp"

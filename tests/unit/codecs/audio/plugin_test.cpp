@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Codecs that are packages of their own.
 
 #include "codecs/audio/plugin.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RED: payloads that travel again, and damaged ones.
 
 #include "codecs/audio/red.hpp"

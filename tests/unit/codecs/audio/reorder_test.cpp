@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packets in sequence: a table of arrivals, and properties over any reordering within the window.
 
 #include "codecs/audio/reorder.hpp"

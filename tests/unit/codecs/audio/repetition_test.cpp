@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Samples in place of lost ones: the last pitch period, fading.
 
 #include "codecs/audio/repetition.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The resampler keeps frequency, level, length and place.
 
 #include "codecs/audio/resampler.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Samples of several channels on one time axis.
 
 #include "codecs/audio/sample_timeline.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decoders against the encoders of other projects: a tone goes in, its frequency and level come out.
 
 #include "codecs/audio/simple_decoders.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Encoders: what they make is decoded again, and a stream in parts is the same as in one piece.
 
 #include "codecs/audio/simple_encoders.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Speex: three bands, and what the receiver's SDP asks for.
 
 #include "codecs/audio/speex.hpp"

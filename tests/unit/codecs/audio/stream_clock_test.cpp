@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the packets of a stream lie in time, whatever the network and the sender's clock do.
 
 #include "codecs/audio/stream_clock.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole faxes between spandsp's terminals through the gateway, in virtual time. FERRY_PAGES says how many
 // pages.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole faxes through the stages that parties of a call get, in virtual time, over links with jitter and
 // loss.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sound without jitter: what is told as missing, and when a stream is laid out anew.
 
 #include "codecs/fax/steady_buffer.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signals of fax machines, and sounds that are none.
 
 #include "codecs/fax/tones.hpp"

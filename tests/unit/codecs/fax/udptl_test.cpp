@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Streams of UDPTL: what comes out of datagrams that are lost, doubled, late or from another stream.
 
 #include "codecs/fax/udptl.hpp"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A codec plug-in for tests: it says what it was told, and with the mode "lies" in its parameters it says more than it
  * may. A frame is 80 samples, and becomes one octet. */
 #include "codecs/plugins/codec_plugin.h"

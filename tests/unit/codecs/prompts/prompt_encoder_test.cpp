@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A sound becomes packets, a step at a time, also when memory runs out.
 // A packet of PCMA takes 160 octets, and two for its size.
 #include "codecs/prompts/prompt_encoder.hpp"

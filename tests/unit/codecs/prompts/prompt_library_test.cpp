@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sounds that are found, encoded and kept: files (CTL-10, C-07), contents, tones, digits.
 #include "codecs/prompts/prompt_library.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "codecs/stage/fax_gateways.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which stage a receiver has, by what it makes.
 #include "codecs/stage/receiver_stage.hpp"
 

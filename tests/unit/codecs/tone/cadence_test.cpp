@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tones: their texts, their frequencies, their cadence, and that nothing clicks.
 #include "codecs/tone/cadence.hpp"
 

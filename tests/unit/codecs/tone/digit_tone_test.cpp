@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "codecs/tone/digit_tone.hpp"
 
 #include "codecs/tone/cover_sound.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "codecs/transcode/delay_meter.hpp"
 
 #include <gtest/gtest.h>

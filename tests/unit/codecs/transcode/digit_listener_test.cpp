@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Digits in speech that passes: found once each, and nothing made of it.
 #include "codecs/transcode/digit_listener.hpp"
 

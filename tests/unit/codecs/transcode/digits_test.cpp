@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Digits in every direction: events to events, events to tones, tones to events.
 #include "codecs/tone/digit_detector.hpp"
 #include "codecs/tone/digit_tone.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frames that wait for their turn.
 #include "codecs/transcode/frame_queue.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Guarded digits: whatever a source presses, as events, as tones or as both, its receivers get something else
 // (NG key `DTMF-security`), or get it later (`delay-buffer`, `DTMF-delay`).
 #include "codecs/tone/digit_detector.hpp"

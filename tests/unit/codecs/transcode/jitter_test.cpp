@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loss, jitter, reordering and drift: what they cost in delay, in sound and in the regularity of what leaves.
 // FERRY_TABLE=1: the sweep prints its table, with figures for speech (`make sweep`).
 #include "tests/support/jitter_play.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory runs out at every allocation of a stage in turn; then there is memory again.
 #include "codecs/transcode/mixing_stage.hpp"
 #include "tests/support/failing_memory.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sums, the limiter, and who is heard in a large room.
 #include "codecs/transcode/mixer.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Conferences in virtual time: everybody hears exactly the others, whatever their codecs and networks.
 #include "codecs/transcode/mixing_stage.hpp"
 

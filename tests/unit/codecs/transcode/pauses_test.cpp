@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What happens where nothing comes: pauses of the sender, comfort noise, loss, copies, other sources.
 #include "codecs/audio/red.hpp"
 #include "codecs/transcode/sample_time.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The queue and the clock of one source, with packets that no honest sender makes.
 #include "codecs/transcode/speech_source.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every codec into every other through a receiver's stage: one source sends speech in one codec after the
 // other, and the receiver hears all of it in its own. FFmpeg's decoders judge what leaves, beside the
 // libraries called without the relay's code.

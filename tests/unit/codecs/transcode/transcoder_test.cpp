@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The whole stage in virtual time: one codec to another one, timelines, pacing.
 #include "codecs/transcode/transcoder.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The model: who is whose partner, and what of a media is in force (LAT-12b, LAT-15, RTC-3).
 #include "control/call/call.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The codecs that can be converted.
 #include "control/call/codec_catalogue.hpp"
 

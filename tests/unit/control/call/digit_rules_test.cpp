@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which digits of a party switch its rules.
 #include "control/call/digit_rules.hpp"
 

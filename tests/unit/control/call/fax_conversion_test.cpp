@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a fax gateway makes of each media for the other one.
 #include "control/call/fax_conversion.hpp"
 

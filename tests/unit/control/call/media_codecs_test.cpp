@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a party and the relay have told each other about codecs: packed lists, equal codecs, agreed ones.
 #include "control/call/media_codecs.hpp"
 

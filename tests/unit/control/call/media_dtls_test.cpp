@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTLS-SRTP of one section: who begins, and when a new association does (RFC 5763 §5, RFC 8842 §4, DTL-1).
 #include "control/call/media_dtls.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The changes that packets need between two parties, by the numbers and the agreements of each (EXT-2,
 // EXT-4).
 #include "control/call/media_extensions.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ICE of one section: credentials, roles and restarts (RFC 8445, RFC 8839, ICE-3, ICE-4).
 #include "control/call/media_ice.hpp"
 

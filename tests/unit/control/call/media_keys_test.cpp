@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SDES of one section: which line is shown, which is taken, and which keys follow (RFC 4568, SRT-1 to
 // SRT-15).
 #include "control/call/media_keys.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a section means for the packets of its media: limits, payload types, kinds, and where its party is.
 #include "control/call/media_rules.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why no pair of ports could be opened (C-12); the texts of replies are in fault_texts_test.
 #include "control/call/port_failure.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reasons of ends as metrics and records name them.
 #include "control/call/totals.hpp"
 

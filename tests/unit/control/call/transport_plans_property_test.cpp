@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A plan is a pure function of the call: whatever the call is, the same one gives equal plans and stays as it
 // was.
 #include "control/call/transport_plans.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One table: a call, one change of it, and what the workers are told. The calls are made by hand; neither a
 // worker nor a protocol is linked.
 #include "control/call/transport_plans.hpp"

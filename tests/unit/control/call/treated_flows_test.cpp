@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What plans say of audio that is changed on its way, and how it is told.
 #include "control/call/treated_flows.hpp"
 

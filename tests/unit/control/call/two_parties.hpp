@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two parties of a call that is made by hand, for tests of what follows from the model.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // BUNDLE in offers and answers (RFC 9143; rules BND-10, WEB-1, WEB-4, EXT-1, EXT-4): which sections
 // share a port and a transport toward each party, over first offers, answers and re-offers.
 

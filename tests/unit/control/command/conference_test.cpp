@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // connect, mesh and inject: calls become one, and who hears whom (docs/reference/ng.md#conferences).
 #include "control/command/conference.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // create and transform: parties that the relay makes itself (docs/reference/ng.md#create).
 #include "control/command/subscriptions.hpp"
 #include "tests/support/small_relay.hpp"

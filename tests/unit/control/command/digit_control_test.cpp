@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `block DTMF` in every mode: whose digits, what takes their place, and what switches it
 // (docs/reference/ng.md#dtmf).
 #include "control/command/digit_control.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Copies of what parties send, to an address that a command names (docs/reference/ng.md#forwarding).
 #include "control/command/forwarding.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Music on hold: when it begins and ends, and what the other party is shown (docs/reference/ng.md#playback).
 #include "control/command/hold_music.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Block, silence and DTMF: whom a command is about, and which mark it sets
 // (docs/reference/ng.md#party-selection, docs/reference/ng.md#blocking).
 #include "control/command/media_control.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sounds and DTMF that the relay plays: who hears what, in which stream, and what is refused
 // (docs/reference/ng.md#playback).
 #include "control/command/playback_control.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When a call is recorded, who is left out, and what digits do. The recorder writes down what it is told.
 #include "control/command/recordings.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who may live on the port that all ICE legs share: one table of what is known of a party and what the words
 // of an offer say.
 #include "control/command/shared_port.hpp"

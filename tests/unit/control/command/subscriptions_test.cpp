@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // publish, subscribe, unsubscribe: parties of one direction (docs/reference/ng.md#subscriptions).
 #include "control/command/subscriptions.hpp"
 

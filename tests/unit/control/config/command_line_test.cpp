@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/config/command_line.hpp"
 
 #include "control/config/config.hpp"

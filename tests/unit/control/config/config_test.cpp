@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the configuration is read: the file, the command line over it, and what is wrong with either.
 
 #include "control/config/config.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of the DPDK engine.
 
 #include "tests/unit/control/config/option_reading.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which sections of a file count, and what a file that was made for rtpengine may have.
 
 #include "control/config/file_reader.hpp"

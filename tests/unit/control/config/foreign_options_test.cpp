@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every option of rtpengine 26.3, in the file and on the command line.
 
 #include "control/config/foreign_options.hpp"

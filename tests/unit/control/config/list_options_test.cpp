@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists on the command line and in the file: one rule for all of them.
 
 #include "control/config/config.hpp"

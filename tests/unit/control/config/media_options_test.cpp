@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of what is played to parties.
 #include "control/config/config.hpp"
 #include "tests/unit/control/config/option_reading.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A file that `migrate` has made means what the one before it meant.
 
 #include "control/config/migration.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads single options as the configuration file has them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options that change while the daemon runs: each of them, by one rule.
 
 #include "control/config/parameters.hpp"

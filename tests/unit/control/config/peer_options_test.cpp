@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options about where parties may be: how they are read, and how they change at run time.
 
 #include "control/config/parameters.hpp"

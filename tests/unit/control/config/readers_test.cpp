@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How values of options are read, and the sentence for those that are none.
 
 #include "control/config/readers.hpp"

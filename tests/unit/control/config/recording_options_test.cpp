@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Values of the options of recordings.
 
 #include "tests/unit/control/config/option_reading.hpp"

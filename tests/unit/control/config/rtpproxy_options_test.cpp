@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of the rtpproxy protocol, and what follows from them for others.
 
 #include "tests/unit/control/config/option_reading.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of what each drop reason means for who hears whom.
 
 #include "control/diagnose/drop_causes.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one listener hears from one sender. The rows are in the order in which `Findings::of` asks.
 
 #include "control/diagnose/finding.hpp"

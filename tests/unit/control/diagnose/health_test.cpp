@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When a call becomes bad and when it recovers: the pure part, look by look.
 
 #include "control/diagnose/health.hpp"

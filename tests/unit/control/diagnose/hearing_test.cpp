@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From which figures on somebody hears badly.
 #include "control/diagnose/hearing.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who hears whom, seen from the senders.
 
 #include "control/diagnose/judge.hpp"

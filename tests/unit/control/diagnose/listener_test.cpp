@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a listener's row says beside cause and severity: whom he does not hear, since when, where it went
 // wrong; and where one figure more or less makes another verdict. All kinds of calls are in
 // verdict_table_test.cpp.

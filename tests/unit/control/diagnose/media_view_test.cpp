@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the ports of one media counted, added up.
 
 #include "control/diagnose/media_view.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which codec a MOS is of, and when there is none.
 
 #include "control/diagnose/mos.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a listener's RTCP says of the way behind the relay. Each row changes one thing in a call in which 500
 // packets left in the last ten seconds and the listener reports a tenth of them as missing.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the host and the network answer to packets that leave: when it is a verdict, and which.
 
 #include "control/diagnose/send_failures.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What explain says of each party as a sender: rows `from`, by stories of calls.
 
 #include "control/diagnose/drop_causes.hpp"

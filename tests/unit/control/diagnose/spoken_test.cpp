@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much a party spoke, and how much of it is missing: each packet is counted once.
 
 #include "control/diagnose/spoken.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stories of calls and the verdicts on them: faults of many kinds and calls that are as they should be. A row
 // lists what is expected of every party, media and direction; a direction that a row does not list fails it.
 // What is expected is written as causes by name, `|` between those that are right, and a mark behind each:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which of the verdicts on a call stands for all of it.
 
 #include "control/diagnose/verdict.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is dropped between the packets that came for a listener and those that left.
 
 #include "control/diagnose/way_out.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which lines are written, and what each of them looks like.
 
 #include "control/log/log.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a sentence of a verdict looks like in a log.
 
 #include "control/log/masked_addresses.hpp"

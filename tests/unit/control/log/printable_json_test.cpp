@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // JSON with texts from the network (CTL-14).
 
 #include "control/log/printable_json.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an export says of a call, and that the call which is restored from it is the same to everybody who
 // asks.
 

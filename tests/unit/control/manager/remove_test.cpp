@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // delete and list by the front door: when a call is shown that goes (docs/reference/ng.md#delete).
 #include "control/manager/manager.hpp"
 #include "tests/support/small_relay.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which sections of an SDP are a BUNDLE group, which of them carries the transport, and what the others read
 // like (BND-1, BND-3, BND-5, BND-12).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The list of an offer: order, numbers, what is added for clock rates, and the flags of re-offers.
 #include "tests/unit/control/negotiate/two_party_codecs.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names of codecs that clients give (docs/reference/ng.md#codecs).
 #include "control/negotiate/codec_specification.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which codecs a party is shown, which it may send then, and which it must take (RFC 3264, DMX-4, LIM-1).
 #include "control/negotiate/codecs.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two parties, an offer with words of the client, and an answer: what each is shown, and what becomes of the
 // audio each way (docs/reference/ng.md#codecs).
 #include "tests/unit/control/negotiate/two_party_codecs.hpp"

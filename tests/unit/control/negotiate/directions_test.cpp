@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a party may send and receive, and what a subscriber is offered (docs/reference/ng.md#direction).
 #include "control/negotiate/directions.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers of header extensions toward each party, and what of them is agreed (EXT-1 to EXT-5).
 
 #include "control/negotiate/extensions.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sections of fax and of audio in place of each other, as the dialogues t38-* of tests/golden/ng have them.
 #include "control/negotiate/fax.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Codecs that a client names become the section of an offer (docs/reference/ng.md#create).
 #include "control/negotiate/named_codecs.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a section of an SDP says, whoever commanded it (docs/reference/ng.md#sdp).
 #include "control/negotiate/section_writer.hpp"
 

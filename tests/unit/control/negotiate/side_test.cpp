@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One table: what a party is offered or offers, what the request wishes, what is answered, and the transport
 // that follows. Neither a worker nor a protocol is linked.
 #include "control/negotiate/side.hpp"

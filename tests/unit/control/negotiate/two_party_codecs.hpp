@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Offers and answers about codecs between two parties, written as text, for tests.
 #pragma once
 

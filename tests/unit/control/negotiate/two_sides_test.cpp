@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One table: an offer, the wishes of the request, the answer, and the transports of both parties that follow.
 // Neither a worker nor a protocol is linked.
 #include "control/negotiate/side.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where media may live: how interfaces are written and found, and how their ports are drawn (PRT-1, PRT-2).
 #include "control/ports/interfaces.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Refused commands in the manager's list and in the log.
 
 #include "control/protocol/refusal_log.hpp"

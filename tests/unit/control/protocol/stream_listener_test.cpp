@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sockets of the control protocols in the file system.
 
 #include "control/protocol/stream_listener.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The keys by which sections find parties, transports and medias.
 
 #include "control/record/places.hpp"

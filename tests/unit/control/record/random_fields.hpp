@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fills what a record holds with random values, by the same lists of fields that save and load it.
 #pragma once
 

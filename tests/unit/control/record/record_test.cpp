@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Records of calls: every member of the model has its place in a section or a reason why not, what is loaded
 // is what was saved, and a record that this relay does not understand is refused with a sentence.
 

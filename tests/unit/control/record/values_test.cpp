@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Single values of a record: what is saved is loaded again, and what is damaged is refused.
 
 #include "control/record/values.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Words of key `T.38`.
 #include "control/request/fax_wishes.hpp"
 

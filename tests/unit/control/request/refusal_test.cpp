@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why requests are refused: one table for replies, metrics and operators (docs/reference/ng.md#errors).
 #include "control/request/refusal.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A request without words asks for nothing.
 #include "control/request/request.hpp"
 

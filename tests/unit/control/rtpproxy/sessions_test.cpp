@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sessions of the rtpproxy protocol in virtual time.
 
 #include "tests/support/kernel_model.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which codecs the far side is shown (docs/reference/ng.md#codecs), and which of an answer go back (RFC 3264
 // §6.1).
 #include "control/sdp/codec_list.hpp"

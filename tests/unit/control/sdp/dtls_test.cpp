@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // a=setup, a=fingerprint and a=tls-id (RFC 4145 §4, RFC 8122 §5, RFC 8842 §4).
 #include "control/sdp/dtls.hpp"
 

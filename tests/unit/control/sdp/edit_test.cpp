@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Edits of the finished SDP (docs/reference/ng.md#sdp-attr), one row each.
 #include "control/sdp/edit.hpp"
 

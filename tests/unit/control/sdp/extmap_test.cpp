@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // a=extmap lines (RFC 8285 §5).
 #include "control/sdp/extmap.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ICE attributes of a section, and trickle fragments (RFC 8839, RFC 8840).
 #include "control/sdp/ice.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bodies in, views out: what RFC 8866 says, what devices write, and the bounds of CTL-4 and LIM-6.
 #include "control/sdp/sdp.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // a=crypto lines and the lines of an offer, against what the recorded dialogues show.
 
 #include "control/sdp/sdes.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SRT-15: no key and no password of an SDP is shown, however a device writes the line.
 #include "control/sdp/secrets.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The SDP that goes out: its lines in the order of docs/reference/ng.md#sdp, and what is never passed on.
 #include "control/sdp/write.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each limit refuses alone, and says which it was.
 #include "control/session/call_limits.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTL-7: a certificate lives for a day, and running calls keep theirs.
 #include "control/session/dtls_identities.hpp"
 

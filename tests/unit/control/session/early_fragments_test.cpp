@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Trickle fragments that wait for their SDP.
 #include "control/session/early_fragments.hpp"
 

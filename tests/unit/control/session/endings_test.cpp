@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls that are over: what is reported of them, and which are kept for `explain`.
 #include "control/session/endings.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known of a call, ready to be judged.
 #include "control/session/evidence.hpp"
 

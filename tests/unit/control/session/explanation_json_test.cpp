@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Verdicts and flight recorders as JSON, for `rtpferryctl explain`.
 #include "control/session/explanation_json.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Running calls that become bad and recover, in virtual time: what is told then, what is counted, and which
 // calls a list has first.
 

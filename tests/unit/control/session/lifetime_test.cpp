@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Beginning and end of calls, and when one is over by itself (docs/reference/ng.md#lifetime).
 #include "control/session/lifetime.hpp"
 

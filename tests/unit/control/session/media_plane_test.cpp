@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names of transports, their owners, and commands that wait for their workers.
 #include "control/session/media_plane.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Row C-12, memory, on the control side: it ends while control asks the workers what they know of calls. At
 // every allocation on the way, nothing that workers still write to is freed, and the calls go on.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whoever listens is told in the order in which it was added.
 #include "control/session/observer.hpp"
 

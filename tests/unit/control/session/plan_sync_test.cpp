@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Workers follow the calls: what they are told, and that it is only what changed.
 #include "control/session/plan_sync.hpp"
 

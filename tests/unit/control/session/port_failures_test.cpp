@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What proxies and operators are told when no pair of ports can be opened, and that it goes on afterwards
 // (C-12).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Local ports of calls: drawn, opened, and closed only once no worker uses them (LAT-13, PRT-2).
 #include "control/session/ports_desk.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LAT-15: an offer between parties that have agreed on something changes nothing until its answer.
 #include "control/session/proposals.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is kept, counted and logged of refused requests, and what `explain` makes of it.
 
 #include "control/session/refused_requests.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What signalling did to a call, and what `explain` makes of it: offers that failed, hold, transcoding that
 // nobody does, and the moment in which a call is deleted.
 

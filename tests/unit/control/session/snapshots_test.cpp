@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What workers know of a call: by media, and still valid once the ports are closed.
 #include "control/session/snapshots.hpp"
 

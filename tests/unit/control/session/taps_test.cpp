@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Taps follow their calls: through re-offers with new ports, to another worker, through merges, to the end.
 #include "control/session/taps.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Events of the workers, as the observers hear of them.
 #include "control/session/worker_events.hpp"
 

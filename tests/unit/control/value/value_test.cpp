@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The data of requests: order of keys, repeated keys, and strings that spell numbers.
 #include "control/value/value.hpp"
 

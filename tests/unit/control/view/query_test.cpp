@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The reply to `query` (docs/reference/ng.md#query).
 #include "control/view/query.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The work after calls with real programs and servers on loopback.
 
 #include "recorder/after/after_call.hpp"

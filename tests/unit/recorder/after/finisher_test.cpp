@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Closed recordings on their way to their place, and what is made of those that a process left on the way.
 
 #include "recorder/after/finisher.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs and their ends.
 
 #include "recorder/after/run_program.hpp"

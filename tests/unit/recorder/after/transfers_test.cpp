@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What goes to servers, and what they may do to us (CTL-9, CTL-15).
 
 #include "recorder/after/transfers.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entries of the work after calls as text.
 
 #include "recorder/after/work_entry.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The order of the work after calls, in virtual time.
 
 #include "recorder/after/work_queue.hpp"

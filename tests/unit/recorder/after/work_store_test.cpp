@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The folder of the work after calls: what it takes, what it keeps, and what is left of it when its process
 // is killed in the middle of each step (CTL-15).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One stream on the time of a recording: place, order, loss, comfort noise, events and changes of codec.
 
 #include "recorder/audio/audio_stream.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Addresses, endpoints and networks: what texts mean, and which class an address belongs to.
 
 #include "relay/base/address.hpp"

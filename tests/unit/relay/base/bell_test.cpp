@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A bell and descriptors with an owner.
 
 #include "relay/base/bell.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Capabilities of a thread, in children that give them up (CTL-17).
 #include "relay/base/capabilities.hpp"
 

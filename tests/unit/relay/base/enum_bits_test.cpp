@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counting the enumerators of an enum when it is compiled.
 #include "relay/base/enum_bits.hpp"
 

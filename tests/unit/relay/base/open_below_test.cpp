@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that requests name, below allowed folders (CTL-10).
 #include "relay/base/open_below.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hostile texts and what a terminal gets of them (CTL-14).
 
 #include "relay/base/printable.hpp"

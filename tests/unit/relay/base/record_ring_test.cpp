@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Records of any length from one thread to another, in order and whole.
 
 #include "relay/base/record_ring.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Words, names, secrets and random values.
 
 #include "relay/base/bytes.hpp"

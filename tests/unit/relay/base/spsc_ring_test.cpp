@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A ring between two threads: first in, first out, and full is full.
 
 #include "relay/base/spsc_ring.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel programs, frame by frame through the kernel's test run: every rewrite, every punt, every count.
 
 #include "relay/core/rtp/stream_stats.hpp"

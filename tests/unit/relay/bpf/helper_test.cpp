@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The process that loads and attaches the kernel programs: what it may do, and what its end means (CTL-17).
 #include "relay/bpf/helper.hpp"
 

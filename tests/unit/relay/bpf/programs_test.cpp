@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The programs as the daemon loads them, seen from outside: by the descriptor of one program, which is all
 // that a later daemon would have of them.
 #include "relay/bpf/programs.hpp"

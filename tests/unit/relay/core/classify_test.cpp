@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which protocol a datagram is, by its first octets.
 
 #include "relay/core/classify.hpp"

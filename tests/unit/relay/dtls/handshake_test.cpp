@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTLS-SRTP between two of our own ends, and against what others may send (rules DTL-1 to DTL-14).
 
 #include "relay/core/dtls/dtls_channel.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One association by OpenSSL, without the channel around it: against another one of ours, and against an
 // OpenSSL that was set up here and knows nothing of ours.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Handles to packet memory: who owns it, where the octets lie, and what a stock does at its end.
 
 #include "relay/io/packet_buffer.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which conversions stay in the worker.
 
 #include "relay/media/light.hpp"

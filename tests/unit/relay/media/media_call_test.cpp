@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A call whose audio is converted, from end to end: a worker on a network in memory, and a media thread that
 // takes its turns when the test lets it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real threads: a worker's thread and media threads, with stages that come and go.
 
 #include "relay/media/media_threads.hpp"

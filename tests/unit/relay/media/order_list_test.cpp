@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Orders come out in the order in which each thread gave them, and none gets lost.
 
 #include "relay/media/order_list.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A worker and its media threads, one turn at a time: where a stage is, what gets there, what comes back.
 
 #include "relay/media/remote_stages.hpp"

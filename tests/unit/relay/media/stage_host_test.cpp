@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stages that live on one thread, in virtual time.
 
 #include "relay/media/stage_host.hpp"

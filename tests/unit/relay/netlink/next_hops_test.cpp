@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ways to a host as the kernel has them, in a network namespace of its own: which are found, which are none,
 // and how changes are told.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fence around files, in children that close it (CTL-17).
 #include "relay/rights/file_fence.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The filter of system calls, in children that install it (CTL-17).
 #include "relay/rights/syscall_filter.hpp"
 

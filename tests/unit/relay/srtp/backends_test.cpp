@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SRTP against libsrtp2, which knows nothing of ours: every suite both ways, random schedules, forgeries.
 
 #include "relay/srtp/backends.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The packet forms and the key derivation against the vectors of the RFCs.
 
 #include "relay/srtp/evp_backend.hpp"

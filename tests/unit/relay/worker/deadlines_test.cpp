@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Deadlines of a worker's transports: one of each kind, in order, and none for those who are gone.
 
 #include "relay/worker/deadlines.hpp"

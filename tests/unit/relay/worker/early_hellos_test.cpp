@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // First flights at a shared port from endpoints that are bound to nobody: what is held, for how long, and
 // what gives way (DTL-3).
 

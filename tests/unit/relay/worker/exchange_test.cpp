@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lanes between workers: order, bounds, one wake-up, and news that wait for room.
 
 #include "relay/worker/exchange.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A party whose medias share a transport: whose packets are whose, what the relay makes for one media alone,
 // and key frames for new receivers of video (FB-7).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // BND-22: the MID that the relay writes into packets toward a party that tells its sections apart by it.
 
 #include "relay/core/rtp/header_extensions.hpp"

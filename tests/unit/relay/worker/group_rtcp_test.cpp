@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // FB-1, FB-2, FB-9: RTCP of a party whose medias share a transport, on its way to their receivers. BND-22:
 // two streams of one SSRC on their way to it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Silence for a party that gets nothing: when it begins, what it is, and that the stream stays one.
 
 #include "tests/support/echo_stage.hpp"

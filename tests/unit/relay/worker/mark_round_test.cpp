@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every slot of a table has its turn once in two seconds, whatever its size, and nobody is woken up for an
 // empty one.
 

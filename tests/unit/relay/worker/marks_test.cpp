@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A worker marks its transports by time: what a snapshot tells of the last seconds, in user space and for
 // streams that the kernel forwards.
 

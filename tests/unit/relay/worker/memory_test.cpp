@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Row C-12, memory: a call in virtual time with an allocator that fails, at every allocation that the packet
 // path makes and for as long as one likes. The process lives, and the call goes on once there is memory.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Streams below the sockets (docs/architecture.md, seam 6): which are offered, when they come back, and that
 // nobody can tell the difference from what was counted.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Row C-13 in the worker's own loop: it notices that it was stopped, and what waited comes before what is
 // due.
 

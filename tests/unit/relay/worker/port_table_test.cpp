@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which transport a datagram is for: at an own port by its cookie, at a shared port by the remote endpoint or
 // by the ufrag of a STUN request. Naming a ufrag binds nobody; only the caller does, after a check.
 

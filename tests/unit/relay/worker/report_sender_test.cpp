@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RTCP of the relay's own in the worker: what leaves and when, what is taken in, and whom nobody may have
 // reported to.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One port for all ICE legs: parties with agents of their own at one or more workers that serve the port
 // together (ONE-1 to ONE-4). The simulated network gives a datagram to the worker whose number its source
 // port has modulo their number, as the kernel does by a hash.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Protected transports in the worker: every combination of two sides, with independent ends, and the attack
 // rows.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Audio that a worker converts: how a stage begins over a stream that passed, what it hears, how it ends.
 
 #include "relay/worker/worker.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sources whose speech is listened to for digits: the packets pass, and digits are told once.
 
 #include "relay/core/audio/found_digit.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Transports by slot: names that outlive their transport, and slots that are used again.
 
 #include "relay/worker/transport_table.hpp"

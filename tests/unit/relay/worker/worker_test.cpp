@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The seams of the worker: sources and sinks, several media on a transport, moving calls, buffers, taps,
 // events.
 

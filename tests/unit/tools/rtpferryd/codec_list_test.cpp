@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `rtpferryd --codecs` prints.
 
 #include "tools/rtpferryd/codec_list.hpp"

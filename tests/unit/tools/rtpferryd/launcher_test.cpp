@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The process that starts hooks: what it takes from an order, and what it does not (CTL-17).
 #include "tools/rtpferryd/launcher.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whom the daemon becomes and what it keeps (CTL-17).
 #include "tools/rtpferryd/rights.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a service manager hears of the daemon, on a socket as systemd opens one (sd_notify(3)).
 #include "tools/rtpferryd/service_manager.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signals without a meaning, in children that ignore them (CTL-16).
 #include "tools/rtpferryd/signals.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The daemon's table of system calls, in children under its filter (CTL-17).
 #include "tools/rtpferryd/syscalls.hpp"
 

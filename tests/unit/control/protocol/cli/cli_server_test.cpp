@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The operator's socket, with a relay behind it.
 
 #include "control/protocol/cli/cli_server.hpp"

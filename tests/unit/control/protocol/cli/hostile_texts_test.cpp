@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hostile texts of the network and what every command says of them (CTL-14): for people in printable form,
 // for machines with their value, and either form is taken back.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text commands over TCP, with a relay behind them.
 
 #include "control/protocol/cli/text_listener.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When a connection has to end (CTL-12): in virtual time.
 
 #include "control/protocol/connections/connection_life.hpp"

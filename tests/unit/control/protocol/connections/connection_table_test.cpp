@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who gets in, and who makes room (CTL-12): without sockets.
 
 #include "control/protocol/connections/connection_table.hpp"

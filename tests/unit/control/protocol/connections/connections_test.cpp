@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connections over real sockets, with a protocol made for the test (CTL-12).
 
 #include "control/protocol/connections/connections.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The budget of TLS handshakes (CTL-12): in virtual time.
 
 #include "control/protocol/connections/handshake_queue.hpp"

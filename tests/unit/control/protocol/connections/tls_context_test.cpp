@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Certificates of the listeners.
 
 #include "control/protocol/connections/tls_context.hpp"

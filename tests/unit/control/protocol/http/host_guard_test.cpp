@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names by which HTTP clients may call this host (CTL-13).
 
 #include "control/protocol/http/host_guard.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // HTTP and WebSocket listeners over real sockets, with a relay behind them.
 
 #include "control/protocol/http/http_server.hpp"

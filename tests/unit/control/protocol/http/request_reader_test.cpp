@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Requests as they stand in a stream (RFC 9112).
 
 #include "control/protocol/http/request_reader.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frames of WebSocket (RFC 6455).
 
 #include "control/protocol/http/web_socket.hpp"

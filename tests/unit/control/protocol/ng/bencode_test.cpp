@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // docs/reference/ng.md#encodings: what is read leniently, what is refused, and the bounds of CTL-4.
 #include "control/protocol/ng/bencode.hpp"
 

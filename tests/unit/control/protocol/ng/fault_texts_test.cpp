@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The texts of refused requests: clients compare them, so each is written here a second time.
 
 #include "control/protocol/ng/fault_texts.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The figures of `statistics`: the reply has what the table says, in its order.
 
 #include "control/protocol/ng/figures.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NG as it is posted, and as WebSockets carry it.
 
 #include "control/protocol/ng/http_commands.hpp"

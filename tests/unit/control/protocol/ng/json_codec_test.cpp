@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // docs/reference/ng.md#encodings: JSON as the same values that bencode has.
 #include "control/protocol/ng/json_codec.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NG over streams, with a relay behind it.
 
 #include "control/protocol/ng/listeners.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who is told of DTMF and of time-outs, and what the messages say.
 
 #include "control/protocol/ng/notifier.hpp"

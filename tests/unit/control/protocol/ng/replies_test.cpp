@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What commands answer, as clients read it: every key, and the order of the keys
 // (docs/reference/ng.md#errors).
 #include "control/protocol/ng/replies.hpp"

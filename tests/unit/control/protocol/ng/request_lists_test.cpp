@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists of `mesh`, `create` and `transform`: what each member says, and where a list stops because one is
 // wrong (docs/reference/ng.md#conferences, docs/reference/ng.md#create).
 #include "control/protocol/ng/request_lists.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys and flags of requests: spelling, types, templates, and suggestions (docs/reference/ng.md#encodings,
 // docs/reference/ng.md#templates).
 #include "control/protocol/ng/request_parser.hpp"

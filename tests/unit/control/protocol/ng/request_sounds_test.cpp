@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys about sounds and digits (docs/reference/ng.md#playback).
 #include "control/protocol/ng/request_sounds.hpp"
 

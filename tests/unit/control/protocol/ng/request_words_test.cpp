@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What each word of a key means (docs/reference/ng.md). A word that nobody knows is listed and changes
 // nothing else.
 #include "control/protocol/ng/request_words.hpp"

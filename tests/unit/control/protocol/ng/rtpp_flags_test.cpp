@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // docs/reference/ng.md#rtpp-flags: the string, read without errors.
 #include "control/protocol/ng/rtpp_flags.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a message of an NG stream ends.
 
 #include "control/protocol/ng/stream_framing.hpp"

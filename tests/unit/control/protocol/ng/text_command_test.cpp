@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The text commands of the field: how a line is taken apart, and what it may not do.
 
 #include "control/protocol/ng/text_command.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The grammar of the rtpproxy protocol (docs/reference/rtpproxy.md#grammar), its errors
 // (docs/reference/rtpproxy.md#errors), and what `U` and `L` say (docs/reference/rtpproxy.md#signal).
 #include "control/protocol/rtpproxy/command.hpp"

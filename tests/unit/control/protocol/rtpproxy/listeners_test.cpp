@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Streams of the rtpproxy protocol, with a relay behind them.
 
 #include "control/protocol/rtpproxy/listeners.hpp"

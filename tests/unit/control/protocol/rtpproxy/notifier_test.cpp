@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Targets of notifications: which may be named, who gets a line, and when a line is lost.
 
 #include "control/protocol/rtpproxy/notifier.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prompts as files of raw frames (docs/reference/rtpproxy.md#prompts), and what is not read (CTL-10).
 #include "control/protocol/rtpproxy/prompts.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names and values of counters (docs/reference/rtpproxy.md#query, docs/reference/rtpproxy.md#statistics).
 #include "control/protocol/rtpproxy/statistics.hpp"
 

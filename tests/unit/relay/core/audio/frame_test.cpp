@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Length and end of a run of samples.
 
 #include "relay/core/audio/frame.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many handshakes a worker has in hand, of one client and of all (DTL-12, DTL-14).
 
 #include "relay/core/dtls/dtls_budget.hpp"

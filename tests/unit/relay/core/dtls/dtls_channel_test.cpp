@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who can spoil whose handshake (DTL-13): one party, a relay and whoever sends to the relay,
 // with a back end without cryptography and in virtual time.
 #include "relay/core/dtls/dtls_channel.hpp"

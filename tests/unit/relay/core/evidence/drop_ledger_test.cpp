@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Drops by side and reason: what is counted twice, what is recent, what a restore brings.
 
 #include "relay/core/evidence/drop_ledger.hpp"

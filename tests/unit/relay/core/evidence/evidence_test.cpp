@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is kept of refused packets: the newest of each reason.
 
 #include "relay/core/evidence/evidence.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The newest packets of a transport: how many, how old, and whose.
 
 #include "relay/core/evidence/flight_ring.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The last seconds by marks: windows, sequences that wrap or begin anew, streams that stop or came by an
 // export, marks that come early or late.
 

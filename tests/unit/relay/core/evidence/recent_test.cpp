@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Figures of the last seconds as values: what they say without packets, and how they add up.
 
 #include "relay/core/evidence/recent.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reports of one party: the newest, and one ten seconds before it.
 
 #include "relay/core/evidence/report_history.hpp"

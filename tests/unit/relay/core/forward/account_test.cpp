@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a transport counts: which missing numbers are those of refused packets, and what a snapshot brings
 // back.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The forms of UDPTL, DTLS and BFCP, octet by octet (DMX-6).
 
 #include "relay/core/forward/datagram_shape.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The events of one transport: which of them wait for the worker, and how often each is told (LIM-4).
 
 #include "relay/core/forward/event_queue.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the kernel is lent of a stream, and how its counts come back.
 
 #include "relay/core/forward/handover.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What ICE and DTLS of a transport do to its latches, keys and events, without the transport.
 
 #include "relay/core/forward/handshakes.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether the peer is there, as packets and ICMP errors say (LAT-12, LAT-12a).
 
 #include "relay/core/forward/presence.hpp"

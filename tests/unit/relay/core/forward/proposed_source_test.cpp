@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LAT-15 in one transport: which of two sources a datagram is from, and what becomes of the second one.
 
 #include "relay/core/forward/transport.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The SRTP keys of one component, without a transport: which key opens a packet, when it runs out, and what
 // must not leave under it.
 

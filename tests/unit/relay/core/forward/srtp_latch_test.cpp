@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LAT-10 and LAT-8b: whose protected packets say where a party is. A stranger without a key can only send
 // copies, and they must neither keep nor take what the other side sends, nor use up the party's indices.
 

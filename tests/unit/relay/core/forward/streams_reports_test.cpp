@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reports of the relay's own, made from the streams of one transport (RFC 3550 §6.4).
 
 #include "relay/core/forward/streams.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The streams of one transport: whose packet it is (RFC 9143 section 9.2), and which SSRCs are admitted.
 
 #include "relay/core/forward/streams.hpp"

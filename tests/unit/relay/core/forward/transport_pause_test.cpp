@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Row C-13 at one transport: what waited while nobody ran, and silences that were none.
 
 #include "tests/support/shapes.hpp"

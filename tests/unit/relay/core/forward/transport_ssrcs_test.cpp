@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SSR-1 and SRT-7a: many streams of one party, which begin at once or begin anew at once.
 
 #include "tests/support/srtp_call.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ICE between two of our own agents in virtual time, and against those who have no credentials
 // (rules ICE-1 to ICE-9, rows I-01 to I-06).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One agent alone: what its checks say, when they are sent, and how it takes each answer (RFC 8445 §7).
 
 #include "relay/core/ice/ice_agent.hpp"

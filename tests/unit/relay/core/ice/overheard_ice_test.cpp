@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two parties that do ICE with each other, seen from the transport of one of them: what counts, what it
 // teaches, and what strangers get out of it (rule ICE-11, rows I-14 to I-19).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // STUN messages of ICE: the vectors of the RFC, what is written is read, and what nobody should believe.
 
 #include "relay/core/ice/stun.hpp"

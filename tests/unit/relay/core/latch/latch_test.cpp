@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rules LAT-2 … LAT-11 of docs/rules.md, one by one.
 
 #include "relay/core/latch/latch.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LAT-11a: what the policy says of addresses and ports, and what a latch makes of it.
 
 #include "relay/core/latch/peer_policy.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LAT-15 between two latches: who judges a packet, and which of them stays after the answer.
 
 #include "relay/core/latch/proposed_latch.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When ICMP errors pause a component, and what ends the pause (LAT-12a).
 
 #include "relay/core/limit/reachability.hpp"

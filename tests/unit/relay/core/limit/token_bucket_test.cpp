@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rates of packets and octets.
 
 #include "relay/core/limit/token_bucket.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The words for how the kernel forwards.
 
 #include "relay/core/offload/offload_mode.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a packet becomes on its way to one receiver.
 
 #include "relay/core/output/changes.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One receiver in virtual time: whatever its output is made of, it is one stream without a jump.
 #include "relay/core/output/output.hpp"
 

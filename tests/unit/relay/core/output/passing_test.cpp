@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packets that need nothing but other numbers: `PassedStream`, and the outputs that use it.
 #include "relay/core/output/passing.hpp"
 

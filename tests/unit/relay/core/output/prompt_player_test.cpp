@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which packet of a prompt is due when: rounds, a longest time, places to begin at, pauses, and waiting.
 #include "relay/core/output/prompt_player.hpp"
 

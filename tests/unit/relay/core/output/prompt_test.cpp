@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prompts that grow while they are read.
 #include "relay/core/output/prompt.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/output/timeline.hpp"
 
 #include <gtest/gtest.h>

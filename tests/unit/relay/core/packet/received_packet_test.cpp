@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known of a datagram before anybody has judged it.
 
 #include "relay/core/packet/received_packet.hpp"

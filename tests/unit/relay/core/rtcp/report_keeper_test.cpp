@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is remembered between reports: losses since the last one, sender reports of the peer, times.
 
 #include "relay/core/rtcp/report_keeper.hpp"

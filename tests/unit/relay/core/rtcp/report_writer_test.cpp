@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compounds of the relay's own, read back by the code that reads those of parties.
 
 #include "relay/core/rtcp/report_writer.hpp"

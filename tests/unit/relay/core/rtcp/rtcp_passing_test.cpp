@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What passes of RTCP to a party that the relay reports to itself.
 
 #include "relay/core/rtcp/rtcp_passing.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // FB-1, FB-2: an RTCP compound of a group, taken apart by what its packets speak of.
 
 #include "relay/core/rtcp/rtcp_sections.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every SSRC of a compound packet is visited, with whose stream it names; nothing outside the packet is
 // touched.
 

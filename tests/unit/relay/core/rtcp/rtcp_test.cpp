@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compound RTCP packets: what is checked, and what is cut out.
 
 #include "relay/core/rtcp/rtcp.hpp"

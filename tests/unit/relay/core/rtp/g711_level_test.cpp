@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Silence and speech in G.711.
 
 #include "relay/core/rtp/g711_level.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Header extension elements on their way to another party: removed, renumbered, left alone (RFC 8285).
 
 #include "relay/core/rtp/header_extensions.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DTMF presses in telephone-events: each is told once, however its packets come (RFC 4733).
 
 #include "relay/core/rtp/key_presses.hpp"

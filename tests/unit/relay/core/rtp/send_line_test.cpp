@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The line between timestamps and time: it follows the sender's clock, and not jitter, events or one late
 // packet.
 

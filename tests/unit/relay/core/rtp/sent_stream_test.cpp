@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a party was sent: loss is what never left, a jump of the sender is none.
 
 #include "relay/core/rtp/sent_stream.hpp"

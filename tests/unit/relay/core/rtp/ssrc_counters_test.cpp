@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Figures that follow from the counts of one stream.
 
 #include "relay/core/rtp/ssrc_counters.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "relay/core/rtp/stream_shift.hpp"
 
 #include "tests/support/packets.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Statistics of one stream, and the quality that follows from them.
 
 #include "relay/core/rtp/stream_stats.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The replay list of a stream against a plain set of what was accepted (RFC 3711 section 3.3.2, SRT-4).
 
 #include "relay/core/srtp/replay_window.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packet indices of one key: how they are guessed, when they end, and how they go on under the next key.
 
 #include "relay/core/srtp/srtp_context.hpp"

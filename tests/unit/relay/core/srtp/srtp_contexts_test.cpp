@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys that come back after many others (SRT-6, SRT-7a, SRT-9): a phone may take a new key with every
 // message.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Many SSRCs under one key (SRT-7a).
 
 #include "relay/core/srtp/srtp_contexts.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of crypto suites: what other code relies on, and the sizes of the RFCs.
 
 #include "relay/core/srtp/srtp_suite.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a key remembers of SSRCs whose replay lists gave way (SRT-7a).
 
 #include "relay/core/srtp/ssrc_memory.hpp"

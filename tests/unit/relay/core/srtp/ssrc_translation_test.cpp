@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // By which SSRCs an encrypting receiver knows streams.
 
 #include "relay/core/srtp/ssrc_translation.hpp"

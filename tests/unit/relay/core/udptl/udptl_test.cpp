@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UDPTL packets taken apart. Which forms are refused is in datagram_shape_test.cpp.
 
 #include "relay/core/udptl/udptl.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The engine of DPDK on a port made of rings: which frame becomes a packet of whom, and what leaves.
 
 #include "relay/io/dpdk/dpdk_engine.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ethernet frames: what is media, what is the kernel's, what is nonsense, and what we write.
 
 #include "relay/io/dpdk/frames.hpp"

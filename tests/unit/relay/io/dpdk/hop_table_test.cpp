@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ways to receivers: what was written is read, and never half of it.
 
 #include "relay/io/dpdk/hop_table.hpp"

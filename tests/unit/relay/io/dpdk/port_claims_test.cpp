@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which worker has which port: the owner and its cookie, and ports that are nobody's.
 
 #include "relay/io/dpdk/port_claims.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The portable engine on real sockets: what a connected second socket may not change.
 
 #include "relay/io/portable/portable_io.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Endpoints in the kernel's form and back.
 
 #include "relay/io/portable/socket_address.hpp"

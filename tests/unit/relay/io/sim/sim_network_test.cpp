@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The network of the tests itself: what it carries where, and how it fails when it is told to.
 
 #include "relay/io/sim/sim_network.hpp"
