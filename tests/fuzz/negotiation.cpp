@@ -5,9 +5,9 @@
 // The input is text. A line is its first letter and the rest:
 //
 //   + a codec of the SDP that comes next: `96 opus/48000/2 useinbandfec=1`, or `8`
-//   s e o t m a c i x  a word of the client: strip, except, offer, transcode, mask, accept, consume, ignore, set
-//   F a flag, by its place in `kFlags`
-//   > the first party offers; < the second one does; = the other one answers. Lines and words then are gone.
+//   s e o t m a c i x  a word of the client: strip, except, offer, transcode, mask, accept, consume, ignore,
+//   set F a flag, by its place in `kFlags` > the first party offers; < the second one does; = the other one
+//   answers. Lines and words then are gone.
 #include "control/call/conversions.hpp"
 #include "control/negotiate/codec_answer.hpp"
 #include "control/negotiate/codec_offer.hpp"
@@ -26,10 +26,9 @@ namespace {
 
 using namespace ferry;
 
-constexpr std::array<Flag, 7> kFlags = {Flag::kAllowNoCodecMedia, Flag::kSingleCodec,
-                                        Flag::kReuseCodecs,       Flag::kStaticCodecs,
-                                        Flag::kForceTranscoding,  Flag::kAllowAsymmetricCodecs,
-                                        Flag::kAllowTranscoding};
+constexpr std::array<Flag, 7> kFlags = {
+    Flag::kAllowNoCodecMedia, Flag::kSingleCodec,           Flag::kReuseCodecs,     Flag::kStaticCodecs,
+    Flag::kForceTranscoding,  Flag::kAllowAsymmetricCodecs, Flag::kAllowTranscoding};
 
 CodecCatalogue catalogue() {
   std::vector<KnownCodec> all;
@@ -77,7 +76,8 @@ class Negotiation {
   }
   void add_flag(std::string_view rest) {
     if (!rest.empty())
-      request_.flags.set(static_cast<std::size_t>(kFlags[static_cast<unsigned char>(rest[0]) % kFlags.size()]));
+      request_.flags.set(
+          static_cast<std::size_t>(kFlags[static_cast<unsigned char>(rest[0]) % kFlags.size()]));
   }
 
   void offer(bool is_by_second) {
@@ -160,8 +160,14 @@ class Negotiation {
     fact(again && again->media.size() == 1);
     if (!has_distinct_types(codecs)) return;
     fact(again->media[0].codecs.size() == codecs.size() || codecs.empty());
-    for (std::size_t i = 0; i < codecs.size(); ++i)
-      fact(numbered_format(again->media[0].codecs[i]) == numbered_format(codecs[i]));
+    for (std::size_t i = 0; i < codecs.size(); ++i) {
+      const NumberedFormat read = numbered_format(again->media[0].codecs[i]);
+      const NumberedFormat meant = numbered_format(codecs[i]);
+      // Parameters of AMR are written with blanks between them.
+      fact(read.type == meant.type && read.format.encoding == meant.format.encoding);
+      fact(read.format.clock_rate_hz == meant.format.clock_rate_hz &&
+           read.format.channels == meant.format.channels);
+    }
   }
   void check_treatment() {
     for (const bool is_back : {false, true}) {

@@ -9,8 +9,8 @@ namespace {
 
 using namespace ferry;
 
-/// A conversion that four octets choose: without the last two it is one of `fuzz_transcoder`. `only_listens`: a
-/// stage that listens does nothing else as long as it lives.
+/// A conversion that four octets choose: without the last two it is one of `fuzz_transcoder`. `only_listens`:
+/// a stage that listens does nothing else as long as it lives.
 std::shared_ptr<const AudioConversion> terms_of(Bytes octets, bool only_listens) {
   auto made = std::make_shared<AudioConversion>(fuzz::conversion_of(read_u8(octets, 0), read_u8(octets, 1)));
   const std::uint8_t c = read_u8(octets, 2);

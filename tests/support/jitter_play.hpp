@@ -145,7 +145,8 @@ inline PlayedSpeech play_speech(const Trouble& trouble, const AudioFormat& forma
   link.set(trouble);
   Duration spoken{0};
   for (const Sent& packet : sender.packets(said)) {
-    for (const Duration travel : link.carry(spoken)) world.arrive(TranscodeWorld::kStart + spoken + travel, packet);
+    for (const Duration travel : link.carry(spoken))
+      world.arrive(TranscodeWorld::kStart + spoken + travel, packet);
     spoken += std::chrono::milliseconds(20);
   }
   world.run(TranscodeWorld::kStart + std::chrono::seconds(seconds + 1));
@@ -155,7 +156,8 @@ inline PlayedSpeech play_speech(const Trouble& trouble, const AudioFormat& forma
   PlayedSpeech played;
   std::vector<double> ratios;
   double distance = 0;
-  for (std::size_t at = 0; at + 2 * kMostOff + kPiece <= std::min(said.size(), decoded.size()); at += kPiece) {
+  for (std::size_t at = 0; at + 2 * kMostOff + kPiece <= std::min(said.size(), decoded.size());
+       at += kPiece) {
     const auto piece = std::span<const std::int16_t>(said).subspan(at, kPiece);
     const auto around = std::span<const std::int16_t>(heard).subspan(at, kPiece + 2 * kMostOff);
     const auto found = around.subspan(delay_of(piece, around, 2 * kMostOff), kPiece);
