@@ -89,6 +89,11 @@ bool SpeechPath::configure(const std::shared_ptr<const AudioConversion>& convers
   return true;
 }
 
+void SpeechPath::adopt(const std::shared_ptr<const AudioConversion>& conversion) {
+  conversion_ = conversion;
+  source_.configure(conversion, rate_hz_);
+}
+
 void SpeechPath::change_source() noexcept {
   map_clock_hz_ = 0;
   listener_.reset();

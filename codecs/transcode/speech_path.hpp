@@ -28,6 +28,8 @@ class SpeechPath {
   /// Takes on what the source sends and the receiver gets; not null. False if there is no encoder. Throws
   /// std::bad_alloc.
   bool configure(const std::shared_ptr<const AudioConversion>& conversion);
+  /// Takes on another object that says the same as the one before. What is going on goes on.
+  void adopt(const std::shared_ptr<const AudioConversion>& conversion);
   /// Packets of somebody else have left since the last one: the next one goes on behind them.
   void go_on_behind() noexcept { encoder_.forget_last(); }
   /// Another source begins.

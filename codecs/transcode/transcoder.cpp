@@ -83,7 +83,8 @@ void Transcoder::take_on(const std::shared_ptr<const AudioConversion>& conversio
   // Equal ones may be two objects.
   if (former && *former == *conversion) {
     if (by_law_) law_.configure(conversion);
-    if (!by_law_) speech_.configure(conversion);
+    // A press may be going on: speech stays left out until it ends.
+    if (!by_law_) speech_.adopt(conversion);
     return;
   }
   presses_ = {};

@@ -160,8 +160,14 @@ class Negotiation {
     fact(again && again->media.size() == 1);
     if (!has_distinct_types(codecs)) return;
     fact(again->media[0].codecs.size() == codecs.size() || codecs.empty());
-    for (std::size_t i = 0; i < codecs.size(); ++i)
-      fact(numbered_format(again->media[0].codecs[i]) == numbered_format(codecs[i]));
+    for (std::size_t i = 0; i < codecs.size(); ++i) {
+      const NumberedFormat read = numbered_format(again->media[0].codecs[i]);
+      const NumberedFormat meant = numbered_format(codecs[i]);
+      // Parameters of AMR are written with blanks between them.
+      fact(read.type == meant.type && read.format.encoding == meant.format.encoding);
+      fact(read.format.clock_rate_hz == meant.format.clock_rate_hz &&
+           read.format.channels == meant.format.channels);
+    }
   }
   void check_treatment() {
     for (const bool is_back : {false, true}) {

@@ -369,5 +369,33 @@ TEST(Digits, APressInAWrongClockDoesNotPutTheLineAhead) {
   EXPECT_LE(ahead, milliseconds(120));
 }
 
+// Signalling that changes nothing, in the middle of a press: speech must not leave before the press has
+// ended.
+TEST(Digits, APressSurvivesAnEqualConversion) {
+  AudioConversion terms = test::conversion(kPcmu, kL16);
+  terms.inputs.push_back(event_input());
+  terms.events = OtherType{kEvents, 8000};
+  TranscodeWorld world(terms);
+  Presser phone(world, 0, 1);
+  phone.speak(20);
+  Sent packet;
+  packet.type = kEvents;
+  packet.timestamp = 0xffff'0000 + 20 * 160;
+  packet.payload = {std::byte{5}, std::byte{10}, std::byte{0}, std::byte{160}};
+  phone.send_raw(packet);
+  phone.advance();
+  world.run(TranscodeWorld::kStart + phone.now() + milliseconds(25));
+  world.change(terms);
+  // The end of the press comes behind packets of speech, as a phone that mixes them up sends it.
+  phone.speak(5);
+  packet.payload = {std::byte{5}, std::byte{0x8a}, std::byte{3}, std::byte{192}};
+  phone.send_raw(packet);
+  phone.speak(20);
+  world.run(TranscodeWorld::kStart + phone.now() + std::chrono::seconds(1));
+  const auto presses = presses_in(world.heard);
+  ASSERT_EQ(presses.size(), 1u);
+  EXPECT_EQ(presses[0].ends, 3u);
+}
+
 }  // namespace
 }  // namespace ferry::digits_test
