@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Writes files as constants of C++: cmake -D OUT=x.hpp -D NAMESPACE=n "-D FILES=a.js;b.css" -P embed.cmake. The constant of
 # `app.js` is `app_js`.
 set(text "// Made by cmake/embed.cmake.\n#pragma once\n\n#include <string_view>\n\nnamespace ${NAMESPACE} {\n")

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes the tables of docs/operations.md (metrics, drop reasons, send errors, refusals, verdicts, thresholds, events), of docs/from-rtpengine.md (names of
 metrics) and of docs/reference/cli.md (commands) from the tables in the code, so that they cannot drift apart. With --check it only tells whether they have."""
 

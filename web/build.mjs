@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Builds dist/ from src/ and uPlot. `--out FOLDER` writes to another folder. The files hold no time and no path, so that
 // the same sources give the same octets.
 import { build } from 'esbuild';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks the types of src/, then runs ../tests/unit/web/*.test.ts with Node's own runner.
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Progress of the fax gateways of all threads: pages, rate, packets lost and recovered.
 #pragma once
 

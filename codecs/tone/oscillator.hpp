@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A sine, one sample after the other.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options about events: webhooks, and an MQTT broker. Options of the broker have rtpengine's names.
 
 #include "control/config/config.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of what other systems are told: names of metrics, Graphite, InfluxDB, Homer.
 
 #include "control/config/config.hpp"

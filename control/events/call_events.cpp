@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A call begins for others when its first plans are made: it has parties then. A call that was refused
 // before that, and what becomes of it, is never published.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes events of what happens to calls.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Events that wait for their delivery, as lines of a file, so that a restart loses none.
 //
 // A line `+ EVENT` says that an event waits, and `- NUMBER` that it need not be delivered any more. Whoever

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The order in which events are delivered to a receiver that must get each of them at least once.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An event of a call, its types and its fields. The tables serve code and documents.
 #pragma once
 

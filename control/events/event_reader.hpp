@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One receiver's place in the stream of events.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The events of this relay in the order in which they happened.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The report of a call that is over, as JSON.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where events go, from the configuration.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Streams and requests go through libcurl, which looks names up, connects with a time-out and does TLS. A
 // stream is a libcurl connection without a protocol on it (CURLOPT_CONNECT_ONLY).
 //

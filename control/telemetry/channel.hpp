@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ways to a server that reports are sent to. A sender's thread uses one; each call may take until its
 // time-out.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Figures for Graphite, by the names that rtpengine gives them.
 #pragma once
 

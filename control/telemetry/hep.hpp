@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Homer's encapsulation, HEP version 3: chunks behind a header, in network order.
 #pragma once
 

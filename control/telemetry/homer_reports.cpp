@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Follows calls and makes packets for Homer of what it learns of them.
 //
 // Reports of running calls come from snapshots of their transports. A report is sent once: `Known::told` has

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tells Homer of calls: RTCP reports of parties, and the quality of each stream when its call is over.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Figures in the line protocol of InfluxDB.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/telemetry/ng_capture.hpp"
 
 #include "control/sdp/secrets.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What may be shown of messages of the NG protocol.
 #pragma once
 

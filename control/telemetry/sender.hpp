@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sends messages to one server from a thread of its own, so that nobody waits for that server.
 #pragma once
 

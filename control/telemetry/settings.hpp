@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Settings of everything that tells other systems how the relay is: names of metrics, Graphite, InfluxDB,
 // Homer.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/value/figures_at.hpp"
 
 #include <algorithm>

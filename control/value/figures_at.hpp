@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds numbers in a dictionary of figures by a path.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A request for rows goes like this: all calls are sorted by what the health watch found last, the first ones
 // are chosen, some of them are looked at anew, and those rows leave whose number of change is above the
 // client's cursor. Looks are what costs (a snapshot from the worker, verdicts, words), so they are bounded:

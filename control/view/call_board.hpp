@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The list of calls that the web page shows, worst first, and what became of a call since its begin.
 #pragma once
 

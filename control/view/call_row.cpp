@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A row has a part for each party and medium: the codec, who forwards it, the address that packets come from
 // and the one that they go to, and the figures of what the party says and of what it hears.
 //

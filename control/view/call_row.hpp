@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One call as a list of calls shows it: its verdict in a sentence, its figures, and where its packets go.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/view/call_trails.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How calls were over their whole life, for a chart: a bounded number of samples for each call.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The name of a thread, as `top -H` and debuggers show it.
 #pragma once
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Calls through Kamailio whose media changes on the way: from speech to fax and back, from a sound that is played to the other party and
 back, and from one voice to several. All rows are played side by side.
 

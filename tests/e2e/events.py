@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Events of calls on their four ways out of the daemon: Server-Sent Events by a client that dies and resumes, a WebSocket, a webhook
 whose collector dies and returns (and so does the relay), and an MQTT broker that is stopped and started.
 

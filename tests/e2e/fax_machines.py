@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fax machines for tests: spandsp's terminals by ctypes, with a modem's sound or over T.38, the pages that they send, and the lines that
 carry both. UDPTL is written and read here, so that no code of the relay judges itself.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """sipp as one end of a call: scenarios made of steps, its log of the m-lines that it was shown, and orders to go on.
 
 A step is what the party does inside the call. An order is an INFO that a test sends to sipp's own port: the phone's machine pushes the

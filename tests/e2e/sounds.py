@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a phone recorded, judged by sox: which tones are in it, and when. And the numbers of a stream, read by tshark."""
 
 import array

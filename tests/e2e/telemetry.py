@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What the relay sends to Graphite, InfluxDB and Homer: servers that are there, die and come back; HEP over UDP, TCP and TLS, judged by
 Homer's own library (hep-js from npm).
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The web page in Chromium, over a relay with 200 live calls of which one loses packets: it is found within two clicks, its page says
 what is wrong, changes of calls are shown within a second (p95), axe-core finds nothing on any view, a token is asked for once and goes
 nowhere else, and hostile Call-IDs are no markup. All in a network namespace of its own.

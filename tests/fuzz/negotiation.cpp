@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: what two parties and a client say about codecs, offer after answer. What each party is shown can be
 // written and reads the same, numbers mean one codec each and are those of RFC 3264, and what audio becomes
 // is something that its receiver has named.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What fuzz targets of stages share: conversions made of octets, packets of every payload type, and facts
 // about what leaves.
 #pragma once

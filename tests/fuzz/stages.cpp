@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PRC-3: packets and datagrams into the stages of both parties of a call, in any order and at any time, while
 // signalling makes the call a fax and back, guards digits, listens for them, and lets parties join.
 #include "codecs/stage/receiver_stage.hpp"

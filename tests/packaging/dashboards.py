@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The dashboard and the alerts of `packaging`, judged by Prometheus: every name exists, every alert fires in its outage and not
 without it, and every query runs on a Prometheus that scrapes a relay with a call.
 

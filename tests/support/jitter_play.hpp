@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A stream over a link that loses, delays and reorders, through a transcoder in virtual time: what that costs
 // in delay and in sound.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A recorder that writes down what it is told, and no file.
 #pragma once
 

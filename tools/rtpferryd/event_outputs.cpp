@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/rtpferryd/event_outputs.hpp"
 
 #include "control/log/log.hpp"

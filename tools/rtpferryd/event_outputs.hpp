@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Events of calls, and the ways in which they leave the daemon.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sends figures and reports to the servers that the configuration names: Graphite, InfluxDB, Homer.
 #pragma once
 

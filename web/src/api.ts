@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asks the relay. The token lives in sessionStorage, so it ends with the tab, and leaves this page only in the header
 // that the API wants.
 import type { Board } from './model.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MOS, loss and jitter of one call over time: three charts with one time axis and one cursor. The ground shows the
 // verdict, dashed lines show what happened.
 import uPlot from 'uplot';

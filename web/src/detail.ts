@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One call: what is wrong in a sentence and what to do, who hears whom, the charts, what happened, and the relay's own
 // explanation. The row keeps the figures fresh; the explanation is asked for when the row changes, once in two seconds.
 import { Charts, clock } from './charts.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes elements. Texts of the network become text nodes and attributes, never markup (CTL-14).
 
 type Child = Node | string | number | null | undefined | false;

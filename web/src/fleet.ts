@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The totals of the whole relay, and the sentence at the top.
 import { by, fill, say } from './dom.ts';
 import type { Statistics } from './api.ts';

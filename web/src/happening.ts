@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Words for the events of the relay (GET /events, docs/operations.md). Pure.
 import { duration, spaced } from './model.ts';
 

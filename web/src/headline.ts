@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sentence at the top of the page. Pure.
 import { type Calls, standingOf } from './model.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the page remembers of calls over time, for the charts. Pure.
 import type { Row, Severity } from './model.ts';
 

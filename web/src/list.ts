@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The list of calls, worst first. A call in trouble has a card with its sentence, any other one a line. Elements are
 // kept by the number of the call: what did not change is not touched, and the focus stays.
 import { fill, h, icon, say, unseen } from './dom.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Joins the parts: asks for the board, listens to events, follows the address (#/ is the list, #/call/ID one call), and
 // takes keys.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the relay tells of calls (GET /api/v1/board), and what the page makes of it. Pure: no browser in here.
 
 export type Severity = 'fine' | 'note' | 'fault';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads a stream of Server-Sent Events (HTML Living Standard §9.2). EventSource cannot send the token, so the page
 // reads the stream by fetch. Pure.
 

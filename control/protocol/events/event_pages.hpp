@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Serves the events of this relay as a live page of the HTTP listeners.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Publishes events and reports to an MQTT broker.
 #pragma once
 

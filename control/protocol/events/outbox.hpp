@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A bounded queue from the control thread to the thread of an output.
 #pragma once
 

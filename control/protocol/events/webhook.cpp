@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One thread for each receiver. It takes events out of the outbox, writes them to the journal, has libcurl
 // post those that are due (`DeliveryQueue`), and sleeps in curl_multi_poll until a request ends, an event is
 // due, or control wakes it.

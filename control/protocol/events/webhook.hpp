@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Posts events to a server until it takes them.
 #pragma once
 

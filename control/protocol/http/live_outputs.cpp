@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/protocol/http/live_outputs.hpp"
 
 #include "control/protocol/http/web_socket.hpp"

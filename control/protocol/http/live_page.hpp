@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pages without an end: the server sends a message whenever there is one, as Server-Sent Events (the HTML
 // standard, "Server-sent events") or over a WebSocket.
 #pragma once

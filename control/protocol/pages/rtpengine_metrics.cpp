@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/protocol/pages/rtpengine_metrics.hpp"
 
 #include "control/value/figures_at.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names that rtpengine gives its metrics, for dashboards and alerts that were made for it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/protocol/pages/web_files.hpp"
 
 #include "web_data.hpp"

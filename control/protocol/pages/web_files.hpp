@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files of the web page, which are linked into the program.
 #pragma once
 

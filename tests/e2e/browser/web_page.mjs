@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chromium for tests/e2e/web_page.py: looks at the relay's web page as an operator does. Reads one JSON command a line
 // from standard input and answers each by a line, as driver.mjs does.
 import { readFileSync } from 'node:fs';

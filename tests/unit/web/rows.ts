@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rows and boards for tests.
 import type { Board, Row } from '../../../web/src/model.ts';
 

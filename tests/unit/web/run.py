@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The sources of the web page: their types, their unit tests, and that web/dist is what they build to, octet for octet.
 
 npm installs from the lock file into the build folder. Exit status: 0 passed, 1 failed, 77 cannot run here (the reason is printed).

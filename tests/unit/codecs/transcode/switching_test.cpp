@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hours of calls in minutes: codecs, sources, losses, key presses and conversions change at random. The
 // timeline stays one line, and nothing grows. FERRY_MINUTES: how long (default 10; a day has 1,440).
 // FERRY_SEED: which day.

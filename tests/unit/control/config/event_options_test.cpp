@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options about events.
 #include "control/config/config.hpp"
 

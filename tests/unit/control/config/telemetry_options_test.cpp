@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of what other systems are told.
 #include "control/config/config.hpp"
 #include "tests/unit/control/config/option_reading.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls in a world of their own, and the events that others see of them.
 #include "control/events/call_events.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/events/delivery_journal.hpp"
 
 #include "control/events/event_stream.hpp"

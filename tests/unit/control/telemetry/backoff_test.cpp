@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pauses before a server is tried again.
 
 #include "control/telemetry/backoff.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ways to a server, over sockets of loopback.
 
 #include "control/telemetry/channel.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lines for Graphite.
 
 #include "control/telemetry/graphite.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Takes HEP packets apart, for tests.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // HEP packets. Homer's own library judges them in tests/e2e/telemetry.py.
 
 #include "control/telemetry/hep.hpp"

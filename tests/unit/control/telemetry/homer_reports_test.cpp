@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What Homer is told of calls.
 
 #include "control/telemetry/homer_reports.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // InfluxDB's line protocol.
 
 #include "control/telemetry/influx.hpp"

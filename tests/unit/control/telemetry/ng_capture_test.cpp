@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is shown of NG messages.
 
 #include "control/telemetry/ng_capture.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A sender and its server, which fails, dies and comes back.
 
 #include "control/telemetry/sender.hpp"

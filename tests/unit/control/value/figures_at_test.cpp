@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Figures by their path.
 
 #include "control/value/figures_at.hpp"

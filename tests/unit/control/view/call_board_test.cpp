@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The list of calls of the web page, with calls on a network in memory.
 #include "control/view/call_board.hpp"
 

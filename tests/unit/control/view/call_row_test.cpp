@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One call as a row, made of plain values.
 #include "control/view/call_row.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is kept of a call over time.
 #include "control/view/call_trails.hpp"
 

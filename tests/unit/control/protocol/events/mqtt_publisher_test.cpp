@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A client of MQTT and a broker that the test plays.
 #include "control/protocol/events/mqtt_publisher.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A webhook and servers that take events, refuse them, or are not there.
 #include "control/protocol/events/webhook.hpp"
 

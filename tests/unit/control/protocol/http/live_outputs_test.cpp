@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Live pages over real sockets: Server-Sent Events and WebSocket, slow clients, clients that may not read.
 #include "control/protocol/http/live_outputs.hpp"
 

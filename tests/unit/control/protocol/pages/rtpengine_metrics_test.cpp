@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // rtpengine's names of metrics: each row finds its figure, and figures keep what they mean.
 
 #include "control/protocol/pages/rtpengine_metrics.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files of the web page that are linked in.
 #include "control/protocol/pages/web_files.hpp"
 
