@@ -90,7 +90,7 @@ constexpr OptionRow kEventRows[] = {
   {"mqtt-publish-topic", 0, OptionKind::kValue, read_topic, "TOPIC", "topic of reports; events are published below it (default rtpferry)"},
   {"mqtt-publish-qos", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_number(v, c.events.mqtt.qos, 0, 2); }, "0-2", "quality of service of MQTT: 0 at most once, 1 at least once (default), 2 exactly once"},
   {"mqtt-publish-interval", 0, OptionKind::kValue, read_interval, "MS", "time between two reports over MQTT (default 5000, 0 = no reports)"},
-  {"mqtt-publish-scope", 0, OptionKind::kValue, read_scope, "SCOPE", "contents of reports over MQTT: global (default) is the statistics, summary adds the list of calls, call adds a report for each call"},
+  {"mqtt-publish-scope", 0, OptionKind::kValue, read_scope, "SCOPE", "contents of reports over MQTT: global (default) is the statistics, summary adds the list of calls, call is a report for each call without statistics"},
 };
 // clang-format on
 
