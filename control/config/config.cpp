@@ -106,7 +106,7 @@ constexpr OptionRow kOptions[] = {
      c.interfaces.push_back(spec);
      return std::string();
    }, "[NAME/]ADDR[!ADVERTISED]", "local address for media; NAME=OTHER makes an alias; ADDR may be a system interface", [](Config& c) { c.interfaces.clear(); }},
-  {"listen-ng", 'n', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_ng, v); }, "ADDR:PORT", "NG protocol over UDP; a port alone listens on loopback (default 127.0.0.1:2223, where no listener for proxies is named)", [](Config& c) { c.listen_ng.clear(); }},
+  {"listen-ng", 'n', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_ng, v); }, "ADDR:PORT", "NG protocol over UDP; a port alone listens on loopback (default 127.0.0.1:2223, if no other listener for NG, HTTP or the rtpproxy protocol is named)", [](Config& c) { c.listen_ng.clear(); }},
   {"listen-tcp-ng", 'N', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_tcp_ng, v); }, "ADDR:PORT", "NG protocol over TCP", [](Config& c) { c.listen_tcp_ng.clear(); }},
   {"listen-unix-ng", 0, OptionKind::kList, [](Config& c, std::string_view v) { c.listen_unix_ng.emplace_back(v); return std::string(); }, "PATH", "NG protocol over a Unix stream socket", [](Config& c) { c.listen_unix_ng.clear(); }},
   {"control-socket", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.control_socket = v; return std::string(); }, "PATH", "Unix socket of rtpferryctl (default /run/rtpferry/control.sock); 'none' = off"},

@@ -83,28 +83,28 @@ constexpr std::array<std::pair<string_view, MetricNames>, 3> kNames = {
 
 // clang-format off
 constexpr OptionRow kTelemetryRows[] = {
-  {"metrics-names", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_word(v, c.telemetry.names, kNames); }, "WHOSE", "names of /metrics and of influxdb-url: rtpferry (default), rtpengine (for dashboards that were made for it), both"},
-  {"graphite", 'g', OptionKind::kValue, [](Config& c, string_view v) { return read_server(v, c.telemetry.graphite.server); }, "HOST:PORT", "Graphite server that gets figures by rtpengine's names, over TCP"},
-  {"graphite-interval", 'G', OptionKind::kValue, [](Config& c, string_view v) { return read_interval(v, c.telemetry.graphite.interval); }, "S", "how often it gets them (default 60)"},
-  {"graphite-prefix", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_prefix(v, c.telemetry.graphite.prefix); }, "TEXT", "begin of each of those names, with its dot, as relay1."},
+  {"metrics-names", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_word(v, c.telemetry.names, kNames); }, "WHOSE", "names of the metrics at /metrics and for influxdb-url: rtpferry (default), rtpengine (for dashboards that were made for it), both"},
+  {"graphite", 'g', OptionKind::kValue, [](Config& c, string_view v) { return read_server(v, c.telemetry.graphite.server); }, "HOST:PORT", "Graphite server that gets figures by rtpengine's names, over TCP; a port alone is one of this host"},
+  {"graphite-interval", 'G', OptionKind::kValue, [](Config& c, string_view v) { return read_interval(v, c.telemetry.graphite.interval); }, "S", "time between two reports to Graphite (default 60)"},
+  {"graphite-prefix", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_prefix(v, c.telemetry.graphite.prefix); }, "TEXT", "text before each name that Graphite gets, with its dot, such as relay1."},
   {"graphite-timeout", 0, OptionKind::kValue, [](Config& c, string_view v) {
      std::int64_t seconds = 0;
      string wrong = read_number<std::int64_t>(v, seconds, 0, 3600);
      // 0 is no limit where the option comes from; the relay has one in any case.
      if (wrong.empty() && seconds > 0) c.telemetry.graphite.timeout = std::chrono::seconds(seconds);
      return wrong;
-   }, "S", "a connection to it that is not there, or takes nothing, after so long is given up and tried again (default 10)"},
-  {"influxdb-url", 0, OptionKind::kValue, read_influx_url, "URL", "InfluxDB that gets all metrics by its line protocol, as http://HOST:8086/write?db=NAME or http://HOST:8086/api/v2/write?org=ORG&bucket=BUCKET"},
-  {"influxdb-token", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_prefix(v, c.telemetry.influx.token); }, "TEXT", "token that it asks for; better in the file than on the command line"},
-  {"influxdb-interval", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_interval(v, c.telemetry.influx.interval); }, "S", "how often it gets them (default 10)"},
+   }, "S", "time after which the relay gives up a connection to Graphite that is not there or takes nothing, and tries again (default 10)"},
+  {"influxdb-url", 0, OptionKind::kValue, read_influx_url, "URL", "InfluxDB that gets all metrics by its line protocol, such as http://HOST:8086/write?db=NAME or http://HOST:8086/api/v2/write?org=ORG&bucket=BUCKET"},
+  {"influxdb-token", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_prefix(v, c.telemetry.influx.token); }, "TEXT", "token that InfluxDB asks for; better in the file than on the command line"},
+  {"influxdb-interval", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_interval(v, c.telemetry.influx.interval); }, "S", "time between two reports to InfluxDB (default 10)"},
   {"homer", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_server(v, c.telemetry.homer.server); }, "HOST:PORT", "Homer server that gets RTCP reports and the quality of calls, by HEP version 3; they name Call-IDs and addresses"},
-  {"homer-protocol", 0, OptionKind::kValue, read_transport, "udp|tcp|tls", "how it gets them (default udp); tls verifies its certificate"},
-  {"homer-id", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_number<std::uint32_t>(v, c.telemetry.homer.id, 0, UINT32_MAX); }, "N", "capture agent that this relay is for it (default 0)"},
-  {"homer-password", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_prefix(v, c.telemetry.homer.password); }, "TEXT", "authentication key that it asks for; better in the file than on the command line"},
-  {"homer-ca", 0, OptionKind::kValue, [](Config& c, string_view v) { c.telemetry.homer.ca_file = v; return string(); }, "FILE", "authorities (PEM) that its certificate may come from with tls (default: those of the host)"},
-  {"homer-disable-rtcp-stats", 0, OptionKind::kSwitch, read_no_reports, "", "send it no RTCP reports and no quality"},
-  {"homer-enable-ng", 0, OptionKind::kSwitch, [](Config& c, string_view v) { return set_switch(c.telemetry.homer.sends_ng, v); }, "", "send it messages of the NG protocol and replies as JSON, without keys and passwords"},
-  {"homer-ng-capture-proto", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_number<std::uint8_t>(v, c.telemetry.homer.ng_type, 1, 255); }, "1-255", "protocol type of those messages (default 61)"},
+  {"homer-protocol", 0, OptionKind::kValue, read_transport, "udp|tcp|tls", "how reports go to Homer (default udp); with tls the relay checks Homer's certificate"},
+  {"homer-id", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_number<std::uint32_t>(v, c.telemetry.homer.id, 0, UINT32_MAX); }, "N", "number of this relay as a capture agent of Homer (default 0)"},
+  {"homer-password", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_prefix(v, c.telemetry.homer.password); }, "TEXT", "authentication key that Homer asks for; better in the file than on the command line"},
+  {"homer-ca", 0, OptionKind::kValue, [](Config& c, string_view v) { c.telemetry.homer.ca_file = v; return string(); }, "FILE", "authorities (PEM) that Homer's certificate may come from with tls (default: those of the host)"},
+  {"homer-disable-rtcp-stats", 0, OptionKind::kSwitch, read_no_reports, "", "send Homer no RTCP reports and no quality of calls"},
+  {"homer-enable-ng", 0, OptionKind::kSwitch, [](Config& c, string_view v) { return set_switch(c.telemetry.homer.sends_ng, v); }, "", "send Homer messages of the NG protocol and their replies as JSON, without keys and passwords"},
+  {"homer-ng-capture-proto", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_number<std::uint8_t>(v, c.telemetry.homer.ng_type, 1, 255); }, "1-255", "protocol type of the NG messages that Homer gets (default 61)"},
 };
 // clang-format on
 

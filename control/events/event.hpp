@@ -46,7 +46,7 @@ inline constexpr std::array kEventRows = std::to_array<EventRow>({
   {EventType::kCallStart, "call-start", "the first message of a call was taken", "tags"},
   {EventType::kCallEnd, "call-end", "a call is over, and its ports have been counted", "reason, duration, severity, verdict, streams, into"},
   {EventType::kMediaStart, "media-start", "the first packet of a party was accepted, once for each m-line", "tag, media, kind"},
-  {EventType::kLatched, "latched", "the address that a party sends from was learned, because it is not that of its SDP", "tag, media, kind"},
+  {EventType::kLatched, "latched", "the address that a party sends RTP or RTCP from was learned, because its SDP names another one", "tag, media, kind"},
   {EventType::kOneWay, "one-way", "somebody hears nothing of a party, and nobody wants it so; or that is over", "state, cause, sentence, tag, media, lasted"},
   {EventType::kTimeout, "timeout", "a call ends because its media stopped or never came; call-end follows", "reason"},
   {EventType::kDtmf, "dtmf", "a party pressed a key of its phone and let go of it", "tag, event, digit, duration-ms, volume"},

@@ -18,9 +18,8 @@
 namespace ferry::telemetry {
 
 /// Makes HEP packets of what control knows of calls. Workers keep the newest report of a party about each
-/// stream
-/// (`ListenerReport`), and control asks for them in turns, so a party that reports more often than its call
-/// has a turn is told of by its newest report. No packet is touched for it.
+/// stream (`ListenerReport`), and control asks for them in turns. If a party reports more often than its call
+/// has a turn, Homer gets the newest report alone. No media packet is touched for it.
 ///
 /// Control thread only. Borrows the services; it must be removed from the observers before it goes.
 class HomerReports final : public CallObserver {

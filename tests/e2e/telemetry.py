@@ -331,7 +331,7 @@ def homer_streams(build):
         before = sum(len(each) for each in collector.received)
         Ng(None, port=NG).ask("ping", "x")
         check("certificate" in daemon.logged("takes no reports", 10) and sum(len(each) for each in collector.received) == before,
-              "CTL-9: a collector whose certificate nobody vouches for gets nothing")
+              "CTL-9, REC-5: a collector whose certificate nobody vouches for gets nothing")
     finally:
         daemon.stop()
         collector.stop()

@@ -1,4 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+// Messages wait in `waiting_`, which only the control thread touches. `go_on` hands them to libmosquitto
+// while the broker is there and few of them are under way. libmosquitto's own thread connects, sends, and
+// calls `on_connect`, `on_disconnect` and the callback of a publication. These change only atomics, and may
+// log.
+//
+// The end must not wait for a broker that does not answer. A detached thread stops libmosquitto, and if that
+// takes too long, the client stays until the process ends.
 #include "control/protocol/events/mqtt_publisher.hpp"
 
 #include "control/log/log.hpp"

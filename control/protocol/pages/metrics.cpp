@@ -361,7 +361,7 @@ constexpr std::array kRows = std::to_array<Row>({
      add_figure(in.recorder, "work_waiting", out, {{"state", "waiting"}});
      add_figure(in.recorder, "work_failed", out, {{"state", "failed"}});
    }},
-  {{"rtpferry_telemetry_up", Kind::kGauge, "server", "1 while a server that reports are sent to takes them: graphite, influxdb, homer; absent for one that is not configured", "0: the log says why; calls do not depend on it"},
+  {{"rtpferry_telemetry_up", Kind::kGauge, "server", "1 while a server that reports are sent to takes them, 0 before the first report too: graphite, influxdb, homer; absent for one that is not configured", "0: the log says why, or nothing was to be sent yet (rtpferry_telemetry_waiting_bytes is 0); calls do not depend on it"},
    [](const Input& in, Values& out) { for (const auto& [server, figures] : in.telemetry.items()) add_figure(figures, "up", out, {{"server", server}}); }},
   {{"rtpferry_telemetry_sent_total", Kind::kCounter, "server", "reports that were handed to the network for such a server", "nothing"},
    [](const Input& in, Values& out) { for (const auto& [server, figures] : in.telemetry.items()) add_figure(figures, "sent", out, {{"server", server}}); }},
