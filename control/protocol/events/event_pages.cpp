@@ -55,7 +55,7 @@ Result<EventFilter, std::string> filter_of(std::string_view target) {
     const std::string_view name = pair->key;
     const std::string_view value = pair->value == nullptr ? "" : pair->value;
     if (name == "call") {
-      filter.calls.emplace_back(value);
+      filter.calls.push_back(cut(value));
     } else if (name == "type") {
       if (const auto added = add_types(filter, value); !added) wrong = added.error();
     } else if (name != "last-event-id") {
