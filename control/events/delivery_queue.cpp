@@ -1,5 +1,7 @@
 #include "control/events/delivery_queue.hpp"
 
+#include "relay/base/memory.hpp"
+
 #include <algorithm>
 #include <chrono>
 
@@ -58,8 +60,8 @@ DeliveryQueue::Added DeliveryQueue::add(Event event) {
   octets_ += octets_of(at->second);
   while (events_.size() > most_ || octets_ > most_octets_) {
     const auto oldest = oldest_to_drop();
-    if (!oldest) break;
-    added.dropped.reserve(added.dropped.size() + 1);
+    // Without memory the next event drops more.
+    if (!oldest || !had_memory([&] { added.dropped.reserve(added.dropped.size() + 1); })) break;
     drop(*oldest);
     added.dropped.push_back(*oldest);
   }

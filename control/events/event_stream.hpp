@@ -49,6 +49,8 @@ class EventStream {
   void subscribe(EventSubscriber& subscriber);
   void unsubscribe(const EventSubscriber& subscriber);
   [[nodiscard]] std::size_t subscribers() const;
+  /// What their list takes, which may have places of those that left.
+  [[nodiscard]] std::size_t places() const { return subscribers_.size(); }
 
   /// Numbers of the first event of this process, of the oldest that is kept, and of the next one.
   [[nodiscard]] std::uint64_t first() const { return first_; }
