@@ -19,7 +19,8 @@ string add_webhook(Config& config, string_view text) {
                       text.size() > scheme + 3 && text[scheme + 3] != '/';
   const bool is_clean = std::ranges::none_of(text, [](char c) { return c <= ' ' || c == 0x7f; });
   // A URL may have a password.
-  if (!is_url || !is_clean) return "this is no http:// or https:// URL (it is not shown, as it may have a password)";
+  if (!is_url || !is_clean)
+    return "this is no http:// or https:// URL (it is not shown, as it may have a password)";
   config.events.webhook.urls.emplace_back(text);
   return {};
 }
@@ -46,7 +47,8 @@ string read_scope(Config& config, string_view text) {
                                          std::pair{string_view("summary"), ReportScope::kSummary},
                                          std::pair{string_view("call"), ReportScope::kCall}};
   if (text == "media") {
-    config.notices.emplace_back("mqtt-publish-scope=media counts as call: a call's report has its medias in sum");
+    config.notices.emplace_back(
+        "mqtt-publish-scope=media counts as call: a call's report has its medias in sum");
     text = "call";
   }
   return read_word(text, config.events.mqtt.scope, kScopes);
@@ -65,7 +67,8 @@ string read_keep_alive(Config& config, string_view text) {
   std::uint16_t seconds = 0;
   string wrong = read_number<std::uint16_t>(text, seconds, 0, 65535);
   // libmosquitto takes no less.
-  if (wrong.empty()) config.events.mqtt.keep_alive = std::chrono::seconds(std::max<std::uint16_t>(seconds, 5));
+  if (wrong.empty())
+    config.events.mqtt.keep_alive = std::chrono::seconds(std::max<std::uint16_t>(seconds, 5));
   return wrong;
 }
 

@@ -9,8 +9,8 @@
 // one figure of each port and waits for no worker.
 #include "control/events/call_events.hpp"
 
-#include "control/rtpproxy/session.hpp"
 #include "control/events/report_json.hpp"
+#include "control/rtpproxy/session.hpp"
 #include "control/session/evidence.hpp"
 
 #include <algorithm>
@@ -33,9 +33,8 @@ bool has_rtp(const MediaTransport& transport) {
 /// True if packets of the party may come there.
 bool may_be_heard(const MediaTransport& transport) {
   bool may = false;
-  transport.each_media([&](const Media& media) {
-    may |= !media.untouched && !media.rejected && !media.only_listens();
-  });
+  transport.each_media(
+      [&](const Media& media) { may |= !media.untouched && !media.rejected && !media.only_listens(); });
   return may && !transport.ports.empty();
 }
 
@@ -77,8 +76,9 @@ bool CallEvents::look_at(const Call& call, Told& told) {
   for (const auto& leg : call.legs) {
     for (const MediaTransport& transport : leg->transports) {
       bool was_heard = false;
-      transport.each_media(
-          [&](const Media& media) { was_heard |= std::ranges::find(told.heard, media.id) != told.heard.end(); });
+      transport.each_media([&](const Media& media) {
+        was_heard |= std::ranges::find(told.heard, media.id) != told.heard.end();
+      });
       if (was_heard || !may_be_heard(transport)) continue;
       if (!has_rtp(transport)) {
         all = false;

@@ -5,9 +5,9 @@
 #include "control/session/observer.hpp"
 #include "relay/base/memory.hpp"
 
+#include <cstdint>
 #include <deque>
 #include <functional>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -20,8 +20,8 @@ namespace ferry::events {
 enum class DigitDisplay : std::uint8_t { kHidden, kShown };
 
 /// Publishes what observers of calls are told. Without memory an event is left out and counted
-/// (`EventCounts::without_memory`), and calls go on (C-12). Workers do not tell of the first packet of a party, so `look`
-/// asks the counters of those that were not heard so far. Control thread only.
+/// (`EventCounts::without_memory`), and calls go on (C-12). Workers do not tell of the first packet of a
+/// party, so `look` asks the counters of those that were not heard so far. Control thread only.
 class CallEvents final : public CallObserver {
  public:
   /// How often `look` should be called, and the most calls that one look passes.

@@ -22,9 +22,7 @@ Duration back_off(unsigned tries) {
   return std::min(seconds(1) * (1 << std::min(tries - 1, kDoublings)), kLongest);
 }
 
-std::size_t octets_of(const Event& event) {
-  return event.text.size() + 2 * event.call_id.size() + kOverhead;
-}
+std::size_t octets_of(const Event& event) { return event.text.size() + 2 * event.call_id.size() + kOverhead; }
 
 void DeliveryQueue::queue(Line& line) noexcept {
   if (line.is_under_way || line.numbers.empty()) return;

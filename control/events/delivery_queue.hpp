@@ -17,11 +17,11 @@
 
 namespace ferry::events {
 
-/// Events that wait for one receiver, and those that are under way to it. Events of one call are delivered one
-/// after another, in their order; calls do not wait for each other. An event leaves the queue once the
+/// Events that wait for one receiver, and those that are under way to it. Events of one call are delivered
+/// one after another, in their order; calls do not wait for each other. An event leaves the queue once the
 /// receiver has taken it. If nobody answers, or if every call is refused, one event at a time is tried, with
-/// growing pauses, and each time that of another call. If the receiver refuses an event, its call alone waits.
-/// An event that fails again and again while the receiver takes others is given up.
+/// growing pauses, and each time that of another call. If the receiver refuses an event, its call alone
+/// waits. An event that fails again and again while the receiver takes others is given up.
 ///
 /// Pure: callers bring the time. One thread at a time. Only `add` allocates.
 class DeliveryQueue {
@@ -48,8 +48,8 @@ class DeliveryQueue {
   };
   /// Adds an event. Throws std::bad_alloc without memory; the queue is as before then.
   Added add(Event event);
-  /// The event to be tried now; it counts as under way until `on_taken` or `on_failed`. Null if there is none.
-  /// Good until then.
+  /// The event to be tried now; it counts as under way until `on_taken` or `on_failed`. Null if there is
+  /// none. Good until then.
   [[nodiscard]] const Event* take(Instant now) noexcept;
   /// When `take` may have an event; nothing: only after a change of the queue.
   [[nodiscard]] std::optional<Instant> next_due() const noexcept;

@@ -41,9 +41,9 @@ class EventStream {
   EventStream(const EventStream&) = delete;
   EventStream& operator=(const EventStream&) = delete;
 
-  /// Publishes an event with these fields beside those that all events have. `fields` is an object. Long texts
-  /// and lists are cut. Throws std::bad_alloc without memory, and has published nothing then. A subscriber that
-  /// throws it misses the event.
+  /// Publishes an event with these fields beside those that all events have. `fields` is an object. Long
+  /// texts and lists are cut. Throws std::bad_alloc without memory, and has published nothing then. A
+  /// subscriber that throws it misses the event.
   const Event& publish(EventType type, std::string_view call_id, nlohmann::json fields, WallTime now);
   /// The subscriber must outlive the stream, or unsubscribe. Both may be called while an event is published.
   void subscribe(EventSubscriber& subscriber);

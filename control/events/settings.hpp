@@ -36,8 +36,8 @@ struct MqttSettings {
   std::string id;
   std::string user;
   std::string password;
-  /// File or folder with the authorities that the broker's certificate must come from (PEM). Both empty: those
-  /// of the host. TLS is spoken if any option of TLS is set.
+  /// File or folder with the authorities that the broker's certificate must come from (PEM). Both empty:
+  /// those of the host. TLS is spoken if any option of TLS is set.
   std::string ca_file;
   std::string ca_path;
   /// Certificate and key of this client (PEM); empty = none.

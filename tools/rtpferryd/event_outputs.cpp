@@ -23,12 +23,10 @@ constexpr Duration kSignOfLife = std::chrono::seconds(15);
 /// The most calls that one report has.
 constexpr int kMostReported = 1000;
 
-WallTime wall_now() {
-  return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
-}
+WallTime wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
 
-/// The time in microseconds: above all numbers of an earlier process that published less than a million events
-/// a second. If the clock was set back meanwhile, it is above those that still wait.
+/// The time in microseconds: above all numbers of an earlier process that published less than a million
+/// events a second. If the clock was set back meanwhile, it is above those that still wait.
 std::uint64_t first_number(const std::string& state_directory) {
   const auto now = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(wall_now().time_since_epoch()).count());
@@ -138,7 +136,8 @@ void EventOutputs::report() {
     // As many as fit into a message.
     std::size_t octets = to_ascii(document).size() + std::string_view(R"(,"calls":[])").size();
     std::size_t count = 0;
-    while (count < calls.size() && (octets += to_ascii(calls[count]).size() + 1) <= broker_->largest()) ++count;
+    while (count < calls.size() && (octets += to_ascii(calls[count]).size() + 1) <= broker_->largest())
+      ++count;
     calls.erase(calls.begin() + static_cast<std::ptrdiff_t>(count), calls.end());
     document["calls"] = std::move(calls);
   } else {

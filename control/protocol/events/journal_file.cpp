@@ -28,7 +28,8 @@ FileDescriptor open_locked(const std::string& path, int flags) {
   FileDescriptor file(::open(path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | flags, 0600));
   if (!file || flock(file.get(), LOCK_EX | LOCK_NB) != 0) return {};
   // The process that held it may have put a new file there meanwhile.
-  struct stat ours {}, there {};
+  struct stat ours {
+  }, there{};
   if (fstat(file.get(), &ours) != 0 || stat(path.c_str(), &there) != 0 || ours.st_ino != there.st_ino) {
     errno = EWOULDBLOCK;
     return {};

@@ -16,16 +16,16 @@
 namespace ferry::events {
 
 /// A journal (`delivery_journal.hpp`) on the disk, which this process holds alone. Everything here waits for
-/// the disk, so it must not be called on the control thread. What was written survives the end of the process;
-/// a crash of the host may take the last seconds.
+/// the disk, so it must not be called on the control thread. What was written survives the end of the
+/// process; a crash of the host may take the last seconds.
 class JournalFile {
  public:
-  /// The file is written anew when it has this many octets that no event needs any more, and more of them than
-  /// of those that wait.
+  /// The file is written anew when it has this many octets that no event needs any more, and more of them
+  /// than of those that wait.
   static constexpr std::size_t kWaste = 4 * 1024 * 1024;
 
-  /// Opens or makes the journal of a receiver in the folder `events` of the state folder, mode 0600. If another
-  /// process holds it, the next name is tried. The error is a sentence.
+  /// Opens or makes the journal of a receiver in the folder `events` of the state folder, mode 0600. If
+  /// another process holds it, the next name is tried. The error is a sentence.
   static Result<std::unique_ptr<JournalFile>, std::string> open(const std::string& state_directory,
                                                                 const std::string& receiver);
   /// The other journals of a receiver that no process holds. They are left when processes overlap.

@@ -37,8 +37,8 @@ std::string name_of_receiver(const std::string& receiver) {
 std::vector<std::filesystem::path> journals(const std::string& state_directory) {
   std::vector<std::filesystem::path> all;
   std::error_code error;
-  for (std::filesystem::directory_iterator at(journal_folder(state_directory), error), end; !error && at != end;
-       at.increment(error)) {
+  for (std::filesystem::directory_iterator at(journal_folder(state_directory), error), end;
+       !error && at != end; at.increment(error)) {
     const std::string name = at->path().filename().string();
     if (name.starts_with("webhook-") && name.ends_with(".journal")) all.push_back(at->path());
   }
@@ -100,18 +100,22 @@ std::vector<std::string> tidy_journals(const std::string& state_directory,
   std::vector<std::string> deleted;
   for (const auto& path : journals(state_directory)) {
     const std::string name = path.filename().string();
-    const auto is_its = [&](const std::string& receiver) { return name.starts_with(name_of_receiver(receiver)); };
+    const auto is_its = [&](const std::string& receiver) {
+      return name.starts_with(name_of_receiver(receiver));
+    };
     if (std::ranges::any_of(receivers, is_its)) continue;
     const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     struct stat info {};
     if (!file || flock(file.get(), LOCK_EX | LOCK_NB) != 0 || fstat(file.get(), &info) != 0) continue;
     const WallTime written{std::chrono::seconds(info.st_mtim.tv_sec)};
     if (now - written > kOldest && ::unlink(path.c_str()) == 0) {
-      log::warn("{} is deleted: no event-webhook has its receiver, and it is older than 7 days", path.string());
+      log::warn("{} is deleted: no event-webhook has its receiver, and it is older than 7 days",
+                path.string());
       deleted.push_back(path.string());
     } else if (info.st_size != 0) {
-      log::warn("{} has events of a receiver that no event-webhook names; it is deleted when it is 7 days old",
-                path.string());
+      log::warn(
+          "{} has events of a receiver that no event-webhook names; it is deleted when it is 7 days old",
+          path.string());
     }
   }
   return deleted;

@@ -27,6 +27,10 @@ using namespace std::chrono_literals;
 constexpr unsigned kLongestPause = 60;
 constexpr Duration kTimeToLeave = 1s;
 constexpr Duration kTimeToStop = 2s;
+/// Without a connection libmosquitto may be in a pause between two attempts, which nothing ends.
+constexpr Duration kTimeToStopAlone = 200ms;
+/// How long a broker may be away until the log says so.
+constexpr Duration kTimeToConnect = 5s;
 
 std::string text_of_error(int error) {
   return error == MOSQ_ERR_ERRNO ? std::strerror(errno) : mosquitto_strerror(error);
@@ -111,9 +115,8 @@ MqttPublisher::MqttPublisher(MqttSettings settings) : settings_(std::move(settin
 
 void MqttPublisher::connect() {
   mosquitto_reconnect_delay_set(client_, 1, kLongestPause, true);
-  mosquitto_connect_callback_set(client_, [](mosquitto*, void* self, int code) {
-    static_cast<MqttPublisher*>(self)->on_connect(code);
-  });
+  mosquitto_connect_callback_set(
+      client_, [](mosquitto*, void* self, int code) { static_cast<MqttPublisher*>(self)->on_connect(code); });
   mosquitto_disconnect_callback_set(client_, [](mosquitto*, void* self, int code) {
     static_cast<MqttPublisher*>(self)->on_disconnect(code);
   });
@@ -139,7 +142,7 @@ MqttPublisher::~MqttPublisher() {
     go_on();
   }
   // The library must stay while a client is there.
-  if (retire(kTimeToStop) && !has_left_client_) mosquitto_lib_cleanup();
+  if (retire(is_connected_ ? kTimeToStop : kTimeToStopAlone) && !has_left_client_) mosquitto_lib_cleanup();
 }
 
 bool MqttPublisher::retire(Duration most) {
@@ -148,8 +151,8 @@ bool MqttPublisher::retire(Duration most) {
   mosquitto_connect_callback_set(client_, nullptr);
   mosquitto_disconnect_callback_set(client_, nullptr);
   mosquitto_publish_callback_set(client_, nullptr);
-  // Both threads may wait for a name, or for an address that does not answer. They must not hold up the caller,
-  // so the client then ends later, or with the process.
+  // Both threads may wait for a name, or for an address that does not answer. They must not hold up the
+  // caller, so the client then ends later, or with the process.
   const auto over = std::make_shared<std::promise<void>>();
   auto ended = over->get_future();
   std::thread([client = std::exchange(client_, nullptr), over, begin = std::move(begin_)]() mutable {
@@ -170,9 +173,13 @@ void MqttPublisher::start_over() {
   is_connected_ = false;
   short_lives_ = 0;
   client_ = mosquitto_new(or_null(settings_.id), true, this);
-  if (const std::string fault = take_settings(client_, settings_); !fault.empty())
-    log::error("MQTT broker {}: {}", settings_.host, fault);
-  if (client_ != nullptr) connect();
+  if (const std::string fault = take_settings(client_, settings_); !fault.empty()) {
+    // Without its settings it might speak in clear.
+    log::error("MQTT broker {}: {}; it gets no events until a restart", settings_.host, fault);
+    mosquitto_destroy(std::exchange(client_, nullptr));
+    return;
+  }
+  connect();
 }
 
 void MqttPublisher::on_connect(int code) {
@@ -187,7 +194,8 @@ void MqttPublisher::on_connect(int code) {
               log::quote(settings_.topic));
   was_told_ = true;
   connected_at_ = steady_now();
-  is_failing_ = is_failure_told_ = false;
+  is_failing_ = false;
+  is_failure_told_ = false;
 }
 
 void MqttPublisher::on_disconnect(int code) {
@@ -199,7 +207,7 @@ void MqttPublisher::on_disconnect(int code) {
 }
 
 void MqttPublisher::note_failure(std::string_view why) {
-  if (std::exchange(is_failing_, true)) return;
+  if (is_failing_.exchange(true)) return;
   failures_.note();
   if (failures_.due(steady_now()) == 0) return;
   is_failure_told_ = true;
@@ -237,6 +245,17 @@ void MqttPublisher::add(Message message) {
   go_on();
 }
 
+void MqttPublisher::tell_of_absence(Instant now) {
+  if (is_connected_) {
+    away_since_ = {};
+  } else if (away_since_ == Instant{}) {
+    away_since_ = now;
+  } else if (now - away_since_ >= kTimeToConnect && !is_failing_.exchange(true)) {
+    is_failure_told_ = true;
+    log::warn("MQTT broker {}:{}: no connection; events wait", settings_.host, settings_.port_in_force());
+  }
+}
+
 void MqttPublisher::go_on() {
   if (short_lives_ >= kMostShortLives) start_over();
   while (client_ != nullptr && is_connected_ && !waiting_.empty() && under_way_ < kMostUnderWay) {
@@ -253,10 +272,13 @@ void MqttPublisher::go_on() {
     }
     pop();
   }
-  if (const std::uint64_t dropped = drops_.due(steady_now()); dropped != 0)
-    log::warn("MQTT broker {}: {} messages were dropped: more than {} wait, they are larger than {} octets, or the "
-              "broker ended the connection when it got them",
-              settings_.host, dropped, kMostWaiting, settings_.largest);
+  const Instant now = steady_now();
+  tell_of_absence(now);
+  if (const std::uint64_t dropped = drops_.due(now); dropped != 0)
+    log::warn(
+        "MQTT broker {}: {} messages were dropped: more than {} wait, they are larger than {} octets, or the "
+        "broker ended the connection when it got them",
+        settings_.host, dropped, kMostWaiting, settings_.largest);
 }
 
 }  // namespace ferry::events

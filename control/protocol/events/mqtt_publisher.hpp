@@ -26,8 +26,8 @@ struct MqttCounts {
   std::uint64_t dropped = 0;
 };
 
-/// Says in a sentence why these settings cannot work, such as a certificate that cannot be read; empty if they
-/// can. Reads files.
+/// Says in a sentence why these settings cannot work, such as a certificate that cannot be read; empty if
+/// they can. Reads files.
 [[nodiscard]] std::string fault_of(const MqttSettings& settings);
 /// Says in a sentence what is unsafe about these settings; empty if nothing is.
 [[nodiscard]] std::string warning_about(const MqttSettings& settings);
@@ -42,8 +42,8 @@ class MqttPublisher final : public EventSubscriber {
   static constexpr int kMostUnderWay = 500;
   /// The most octets that wait for the broker.
   static constexpr std::size_t kMostOctets = 64 * 1024 * 1024;
-  /// So many connections end in a row, within `kShortLife` and before the broker took anything. What was under way is dropped then,
-  /// because one of these messages may be the reason.
+  /// So many connections end in a row, within `kShortLife` and before the broker took anything. What was
+  /// under way is dropped then, because one of these messages may be the reason.
   static constexpr int kMostShortLives = 3;
   static constexpr Duration kShortLife = std::chrono::seconds(5);
 
@@ -80,6 +80,8 @@ class MqttPublisher final : public EventSubscriber {
   /// Takes the oldest message out of those that wait.
   void pop();
   void note_dropped(std::uint64_t messages);
+  /// Logs that there has been no connection for some seconds.
+  void tell_of_absence(Instant now);
   /// Drops what is under way, and begins anew.
   void start_over();
   /// Ends the client on a thread of its own. False if that takes longer than `most`.
@@ -102,15 +104,18 @@ class MqttPublisher final : public EventSubscriber {
   std::atomic<int> short_lives_{0};
   /// A client may still be ending on a thread of its own.
   bool has_left_client_ = false;
-  // Of the thread of libmosquitto alone: the last attempt failed; that was logged; and when.
-  bool is_failing_ = false;
-  bool is_failure_told_ = false;
+  /// There is no connection, and that was logged.
+  std::atomic<bool> is_failing_{false};
+  std::atomic<bool> is_failure_told_{false};
+  /// When control first saw that there is none; unset while there is one.
+  Instant away_since_{};
+  /// Connects for the first time.
+  std::thread begin_;
+  // Of the thread of libmosquitto alone, from here on.
   /// That the broker takes events was logged once.
   bool was_told_ = false;
   Instant connected_at_{};
   Tally failures_;
-  /// Connects for the first time.
-  std::thread begin_;
 };
 
 }  // namespace ferry::events

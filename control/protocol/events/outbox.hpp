@@ -18,8 +18,8 @@ namespace ferry::events {
 template <class Value>
 class Outbox {
  public:
-  /// `most` bounds the values that wait, and `most_octets` what they take. `wake` is called on the thread that
-  /// adds one; it must not wait.
+  /// `most` bounds the values that wait, and `most_octets` what they take. `wake` is called on the thread
+  /// that adds one; it must not wait.
   Outbox(std::size_t most, std::size_t most_octets, std::function<void()> wake)
       : most_(most), most_octets_(most_octets), wake_(std::move(wake)) {}
 

@@ -2,8 +2,8 @@
 // post those that are due (`DeliveryQueue`), and sleeps in curl_multi_poll until a request ends, an event is
 // due, or control wakes it.
 //
-// Without memory an event is dropped and counted, and the thread goes on (C-12). What allocates is therefore done
-// before anything changes, or the whole turn is tried again.
+// Without memory an event is dropped and counted, and the thread goes on (C-12). What allocates is therefore
+// done before anything changes, or the whole turn is tried again.
 //
 // An event leaves the journal only after the receiver has taken it. A crash in between makes it arrive twice,
 // which the receiver sees by its id.
@@ -67,7 +67,8 @@ std::string shown_url(std::string_view url) {
   return bare.substr(0, bare.find('/', scheme == std::string::npos ? 0 : scheme + 3));
 }
 
-/// The requests that are under way. `wake` may be called on any thread, all else on the thread of the webhook.
+/// The requests that are under way. `wake` may be called on any thread, all else on the thread of the
+/// webhook.
 class Webhook::Requests {
  public:
   explicit Requests(const WebhookConfig& config) : config_(config) {
@@ -215,8 +216,8 @@ void Webhook::take_in() {
 
 void Webhook::tell_dropped() {
   if (const std::uint64_t dropped = drops_.due(steady_now()); dropped != 0)
-    log::warn("event-webhook {}: {} events were dropped: too much waits, or it took others and not them", name_,
-              dropped);
+    log::warn("event-webhook {}: {} events were dropped: too much waits, or it took others and not them",
+              name_, dropped);
 }
 
 void Webhook::write_journal() {
@@ -234,8 +235,8 @@ void Webhook::note_failure(const Event& event, const std::string& why, bool is_r
   if (is_refused && !queue_.is_failing()) {
     refusals_.note();
     if (const std::uint64_t refused = refusals_.due(now); refused != 0)
-      log::warn("event-webhook {}: {} events were refused and are tried again, such as {} of call {} ({})", name_,
-                refused, event.number, log::quote(cut(event.call_id, kMostShown)), why);
+      log::warn("event-webhook {}: {} events were refused and are tried again, such as {} of call {} ({})",
+                name_, refused, event.number, log::quote(cut(event.call_id, kMostShown)), why);
     return;
   }
   if (std::exchange(is_failing_, true)) return;
@@ -338,7 +339,8 @@ bool Webhook::go_on() {
 
 void Webhook::run() {
   const log::Scope scope(log::Subsystem::kControl);
-  if (!had_memory([this] { open_journal(); })) log::error("event-webhook {}: no memory for its journal", name_);
+  if (!had_memory([this] { open_journal(); }))
+    log::error("event-webhook {}: no memory for its journal", name_);
   for (bool goes_on = true; goes_on;) {
     if (!had_memory([&] { goes_on = go_on(); })) requests_->wait(kWithoutMemory);
   }

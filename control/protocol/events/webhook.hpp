@@ -52,8 +52,8 @@ class Webhook final : public EventSubscriber {
  public:
   /// Begins to deliver, also what an earlier process left.
   explicit Webhook(WebhookConfig config);
-  /// Takes what is in the outbox, gives it two seconds to arrive if the receiver answers, and keeps the rest in
-  /// the file.
+  /// Takes what is in the outbox, gives it two seconds to arrive if the receiver answers, and keeps the rest
+  /// in the file.
   ~Webhook() override;
   Webhook(const Webhook&) = delete;
   Webhook& operator=(const Webhook&) = delete;

@@ -20,7 +20,8 @@ TEST(EventOptions, WebhooksAreAListOfUrls) {
   ASSERT_TRUE(config);
   EXPECT_EQ(config->events.webhook.urls,
             (std::vector<std::string>{"http://a.example/x?y=1", "https://[::1]:8443"}));
-  for (const char* bad : {"a.example", "ftp://a", "http://", "http:///x", "http://a b", "https//a", "ftp://me:secret@a"}) {
+  for (const char* bad :
+       {"a.example", "ftp://a", "http://", "http:///x", "http://a b", "https//a", "ftp://me:secret@a"}) {
     const auto wrong = load("event-webhook", bad);
     ASSERT_FALSE(wrong) << bad;
     EXPECT_NE(wrong.error().find("is no http:// or https:// URL"), std::string::npos) << wrong.error();

@@ -38,9 +38,10 @@ TEST(DeliveryJournal, ATornEndLosesNoOtherLine) {
 }
 
 TEST(DeliveryJournal, LinesOfOthersAreSkippedAndCounted) {
-  for (const char* line :
-       {"x", "+", "+ ", "+ {", "+ []", "+ {\"id\":1}", "- ", "- x", "- 1x", "+ {\"id\":-1,\"type\":\"dtmf\",\"call-id\":\"\"}",
-        "+ {\"id\":1,\"type\":\"nothing\",\"call-id\":\"\"}", "+ {\"id\":1,\"type\":7,\"call-id\":\"\"}", "\xff"}) {
+  for (const char* line : {"x", "+", "+ ", "+ {", "+ []", "+ {\"id\":1}", "- ", "- x", "- 1x",
+                           "+ {\"id\":-1,\"type\":\"dtmf\",\"call-id\":\"\"}",
+                           "+ {\"id\":1,\"type\":\"nothing\",\"call-id\":\"\"}",
+                           "+ {\"id\":1,\"type\":7,\"call-id\":\"\"}", "\xff"}) {
     const JournalContents contents = read_journal(std::string(line) + "\n" + line_to_add(event(9, "a")));
     EXPECT_EQ(contents.damaged, 1u) << line;
     ASSERT_EQ(contents.waiting.size(), 1u) << line;

@@ -69,8 +69,9 @@ TEST_F(EventStreamTest, TextsAndListsOfTheNetworkAreCutAndStayDifferent) {
   EXPECT_NE(first, second);
   EXPECT_NE(first.find("..."), std::string::npos);
   EXPECT_EQ(first, publish(long_id + "1").call_id);
-  const Event& many = stream_.publish(
-      EventType::kCallStart, "c", {{"tags", std::vector<std::string>(1000, std::string(20'000, 't'))}}, WallTime{});
+  const Event& many =
+      stream_.publish(EventType::kCallStart, "c",
+                      {{"tags", std::vector<std::string>(1000, std::string(20'000, 't'))}}, WallTime{});
   const auto json = nlohmann::json::parse(many.text);
   EXPECT_EQ(json["tags"].size(), kMostElements);
   EXPECT_EQ(json["left-out"], 1000 - kMostElements);

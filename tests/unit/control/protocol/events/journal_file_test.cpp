@@ -132,7 +132,8 @@ TEST_F(JournalFileTest, AFileWithMuchThatWaitsIsNotWrittenAnewForALittleWaste) {
   constexpr std::uint64_t kWaiting = 4 * JournalFile::kWaste / kSize;
   for (std::uint64_t n = 1; n <= kWaiting; ++n) add(*file, n, kSize);
   EXPECT_EQ(file->flush(waiting_), 0);
-  struct stat before {}, after {};
+  struct stat before {
+  }, after{};
   ASSERT_EQ(stat(file->path().c_str(), &before), 0);
   // More waste than `kWaste`, and less than what waits.
   for (std::uint64_t n = 1; n <= kWaiting / 3; ++n) remove(*file, n);

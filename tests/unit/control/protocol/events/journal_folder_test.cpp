@@ -65,7 +65,8 @@ TEST_F(JournalFolderTest, JournalsOfUnknownReceiversGoAfterAWeek) {
   const std::string stray = leave("http://stray/", 2);
   const auto held = open("http://held/");
   EXPECT_TRUE(tidy_journals(folder_.path(), {"http://known/"}, now() + 6 * 24h).empty());
-  EXPECT_EQ(tidy_journals(folder_.path(), {"http://known/"}, now() + 8 * 24h), std::vector<std::string>{stray});
+  EXPECT_EQ(tidy_journals(folder_.path(), {"http://known/"}, now() + 8 * 24h),
+            std::vector<std::string>{stray});
   EXPECT_TRUE(std::filesystem::exists(known));
   EXPECT_FALSE(std::filesystem::exists(stray));
   EXPECT_TRUE(std::filesystem::exists(held->path())) << "another process writes to it";

@@ -118,7 +118,9 @@ class MqttPublisherTest : public ::testing::Test {
     made.topic = "ferry";
     return made;
   }
-  Event event(std::uint64_t number) { return {number, EventType::kDtmf, "c", "{\"id\":" + std::to_string(number) + "}"}; }
+  Event event(std::uint64_t number) {
+    return {number, EventType::kDtmf, "c", "{\"id\":" + std::to_string(number) + "}"};
+  }
   static bool until(const std::function<bool()>& is_so) {
     const auto end = std::chrono::steady_clock::now() + 20s;
     while (!is_so() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);

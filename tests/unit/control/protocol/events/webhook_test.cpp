@@ -61,9 +61,9 @@ TEST_F(WebhookTest, AnEventIsPostedWithItsTypeAndASignature) {
   const auto request = server.requests()[0];
   EXPECT_TRUE(request.head.starts_with("POST /hook?key=1 HTTP/1.1"));
   EXPECT_EQ(request.body, stream_.at(1).text);
-  for (const std::string& line : {std::string("Content-Type: application/json"), std::string("X-Rtpferry-Event: dtmf"),
-                                  std::string("X-Rtpferry-Id: 1"),
-                                  "X-Rtpferry-Signature: " + signature_of(request.body, "key")})
+  for (const std::string& line :
+       {std::string("Content-Type: application/json"), std::string("X-Rtpferry-Event: dtmf"),
+        std::string("X-Rtpferry-Id: 1"), "X-Rtpferry-Signature: " + signature_of(request.body, "key")})
     EXPECT_NE(request.head.find(line + "\r\n"), std::string::npos) << line << "\n" << request.head;
   EXPECT_TRUE(until([&] { return webhook.counts().delivered == 1 && webhook.counts().waiting == 0; }));
 }
@@ -155,7 +155,8 @@ TEST_F(WebhookTest, WhatOverlappingProcessesLeftIsDeliveredByTheNextOne) {
   server.wait_for(2);
   EXPECT_TRUE(until([&] { return third.counts().waiting == 0 && third.counts().delivered == 2; }));
   std::size_t journals = 0;
-  for (const auto& each : std::filesystem::directory_iterator(folder_.path("events"))) journals += each.exists();
+  for (const auto& each : std::filesystem::directory_iterator(folder_.path("events")))
+    journals += each.exists();
   EXPECT_EQ(journals, 1u);
 }
 
