@@ -97,7 +97,8 @@ JournalContents JournalFile::load() {
     needed_ += line;
   }
   waste_ -= std::min(waste_, needed_);
-  is_damaged_ = last != '\n';
+  // What is left out must not come back at the next start.
+  is_damaged_ = last != '\n' || contents.left_out != 0;
   return contents;
 }
 
