@@ -86,9 +86,7 @@ EventOutputs::EventOutputs(const Config& config, event_base* base)
       [](evutil_socket_t, short, void* self) { static_cast<EventOutputs*>(self)->look(); }, this);
   sign_of_life_ = repeat(
       base, kSignOfLife,
-      [](evutil_socket_t, short, void* self) {
-        static_cast<EventOutputs*>(self)->pages_.send_signs_of_life();
-      },
+      [](evutil_socket_t, short, void* self) { static_cast<EventOutputs*>(self)->send_signs_of_life(); },
       this);
 }
 
@@ -113,6 +111,10 @@ void EventOutputs::begin_reports(Ask ask) {
   report_ = repeat(
       base_, report_interval_,
       [](evutil_socket_t, short, void* self) { static_cast<EventOutputs*>(self)->report_if_it_can(); }, this);
+}
+
+void EventOutputs::send_signs_of_life() {
+  if (!had_memory([this] { pages_.send_signs_of_life(); })) stream_.note_lack_of_memory();
 }
 
 void EventOutputs::report_if_it_can() {

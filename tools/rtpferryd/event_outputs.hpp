@@ -48,6 +48,7 @@ class EventOutputs {
   void look();
   void report();
   void report_if_it_can();
+  void send_signs_of_life();
 
   events::EventStream stream_;
   events::CallEvents calls_;

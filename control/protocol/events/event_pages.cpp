@@ -1,6 +1,7 @@
 #include "control/protocol/events/event_pages.hpp"
 
 #include "control/events/event_reader.hpp"
+#include "relay/base/memory.hpp"
 #include "relay/base/printable.hpp"
 
 #include <algorithm>
@@ -27,16 +28,20 @@ class EventPages::Feed final : public http::LiveFeed, private EventSubscriber {
   Feed& operator=(const Feed&) = delete;
 
   void go_on() override {
+    // Without memory the rest comes with the next event (C-12).
+    if (!had_memory([this] { send_what_there_is(); })) pages_.stream_.note_lack_of_memory();
+  }
+  void send_sign_of_life() { output_.send_sign_of_life(); }
+
+ private:
+  void on_event(const Event&) override { go_on(); }
+  void send_what_there_is() {
     while (output_.is_ready()) {
       const auto event = reader_.next();
       if (!event) return;
       output_.send({event->number, to_string(event->type), event->text});
     }
   }
-  void send_sign_of_life() { output_.send_sign_of_life(); }
-
- private:
-  void on_event(const Event&) override { go_on(); }
 
   EventPages& pages_;
   EventReader reader_;
