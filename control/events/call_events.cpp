@@ -66,16 +66,26 @@ void CallEvents::publish(EventType type, std::string_view call_id, json fields) 
   stream_.publish(type, call_id, std::move(fields), wall_());
 }
 
+bool CallEvents::shows_digit(const Call& call, const Leg& leg) const {
+  const CallRecording* recording = call.recording();
+  return digits_ == DigitDisplay::kShown && (recording == nullptr || !recording->is_paused()) &&
+         digit_cover(leg) == DigitCover::kNone;
+}
+
 bool CallEvents::look_at(const Call& call, Told& told) {
   bool all = true;
   for (const auto& leg : call.legs) {
     for (const MediaTransport& transport : leg->transports) {
-      if (std::ranges::find(told.heard, &transport) != told.heard.end() || !may_be_heard(transport)) continue;
+      bool was_heard = false;
+      transport.each_media([&](const Media& media) {
+        was_heard |= std::ranges::find(told.heard, media.id) != told.heard.end();
+      });
+      if (was_heard || !may_be_heard(transport)) continue;
       if (!has_rtp(transport)) {
         all = false;
         continue;
       }
-      told.heard.push_back(&transport);
+      transport.each_media([&](const Media& media) { told.heard.push_back(media.id); });
       publish(EventType::kMediaStart, plain_id(call), place_of(transport));
     }
   }
@@ -84,33 +94,43 @@ bool CallEvents::look_at(const Call& call, Told& told) {
 
 CallEvents::Told& CallEvents::begin(const Call& call) {
   const auto [found, is_new] = told_.try_emplace(&call);
-  if (is_new) publish(EventType::kCallStart, plain_id(call), {{"tags", tags_of(call)}});
+  if (is_new) attempt([&] { publish(EventType::kCallStart, plain_id(call), {{"tags", tags_of(call)}}); });
   return found->second;
 }
 
 void CallEvents::wait(const Call& call, Told& told) {
   if (told.place) return;
-  told.place = waiting_.size();
   waiting_.push_back(&call);
+  told.place = waiting_.size() - 1;
 }
 
-void CallEvents::wait_no_longer(Told& told) {
+void CallEvents::wait_no_longer(Told& told) noexcept {
   if (!told.place) return;
   const std::size_t place = *std::exchange(told.place, std::nullopt);
   // The last one takes the place.
   if (place + 1 != waiting_.size()) {
     waiting_[place] = waiting_.back();
-    told_.at(waiting_[place]).place = place;
+    told_.find(waiting_[place])->second.place = place;
   }
   waiting_.pop_back();
+}
+
+void CallEvents::forget(const Call& call) noexcept {
+  const auto found = told_.find(&call);
+  if (found == told_.end()) return;
+  wait_no_longer(found->second);
+  told_.erase(found);
 }
 
 void CallEvents::look() {
   const std::size_t turn = std::min(kLooks, waiting_.size());
   for (std::size_t n = 0; n < turn && !waiting_.empty(); ++n) {
     if (next_ >= waiting_.size()) next_ = 0;
-    Told& told = told_.at(waiting_[next_]);
-    if (look_at(*waiting_[next_], told))
+    const Call& call = *waiting_[next_];
+    Told& told = told_.find(&call)->second;
+    bool all = false;
+    attempt([&] { all = look_at(call, told); });
+    if (all)
       wait_no_longer(told);
     else
       ++next_;
@@ -118,24 +138,32 @@ void CallEvents::look() {
 }
 
 void CallEvents::stop() {
+  for (const Ending& each : endings_)
+    attempt([&] { publish(EventType::kCallEnd, each.call_id, {{"reason", to_string(each.reason)}}); });
   for (const auto& [call, told] : told_)
-    publish(EventType::kCallEnd, plain_id(*call), {{"reason", "relay-stopped"}});
+    attempt([&] { publish(EventType::kCallEnd, plain_id(*call), {{"reason", "relay-stopped"}}); });
+  endings_.clear();
   told_.clear();
   waiting_.clear();
 }
 
-void CallEvents::on_planned(Call& call) { wait(call, begin(call)); }
+void CallEvents::on_planned(Call& call) {
+  attempt([&] { wait(call, begin(call)); });
+}
 
 void CallEvents::on_merged(Call& call, Call& other) {
   const auto gone = told_.find(&other);
   if (gone == told_.end()) return;
-  const auto stays = told_.find(&call);
-  if (stays != told_.end())
-    stays->second.heard.insert(stays->second.heard.end(), gone->second.heard.begin(),
-                               gone->second.heard.end());
-  publish(EventType::kCallEnd, plain_id(other), {{"reason", "merged"}, {"into", plain_id(call)}});
-  wait_no_longer(gone->second);
-  told_.erase(gone);
+  attempt([&] {
+    const auto stays = told_.find(&call);
+    if (stays != told_.end())
+      stays->second.heard.insert(stays->second.heard.end(), gone->second.heard.begin(),
+                                 gone->second.heard.end());
+  });
+  attempt([&] {
+    publish(EventType::kCallEnd, plain_id(other), {{"reason", "merged"}, {"into", plain_id(call)}});
+  });
+  forget(other);
 }
 
 void CallEvents::on_event(const MediaTransport& transport, TransportEvent event) {
@@ -143,48 +171,48 @@ void CallEvents::on_event(const MediaTransport& transport, TransportEvent event)
   const Call& call = transport.call();
   const auto found = told_.find(&call);
   if (found == told_.end()) return;
-  static_cast<void>(look_at(call, found->second));
-  publish(EventType::kLatched, plain_id(call), place_of(transport));
+  attempt([&] { static_cast<void>(look_at(call, found->second)); });
+  attempt([&] { publish(EventType::kLatched, plain_id(call), place_of(transport)); });
 }
 
 void CallEvents::on_dtmf(Call& call, Leg& leg, const DtmfEvent& event) {
   static constexpr std::string_view kDigits = "0123456789*#ABCD";
-  json fields = {{"tag", name_of(leg)},
-                 {"event", event.event},
-                 {"duration-ms", event.duration_ms},
-                 {"volume", event.volume}};
-  if (event.event < kDigits.size()) fields["digit"] = std::string(1, kDigits[event.event]);
-  publish(EventType::kDtmf, plain_id(call), std::move(fields));
+  attempt([&] {
+    json fields = {{"tag", name_of(leg)}, {"duration-ms", event.duration_ms}, {"volume", event.volume}};
+    const bool is_key = event.event < kDigits.size();
+    if (!is_key || shows_digit(call, leg)) {
+      fields["event"] = event.event;
+      if (is_key) fields["digit"] = std::string(1, kDigits[event.event]);
+    }
+    publish(EventType::kDtmf, plain_id(call), std::move(fields));
+  });
 }
 
 void CallEvents::on_ending(Call& call, EndReason reason, const Clock&) {
   const auto found = told_.find(&call);
   if (found == told_.end()) return;
   // Packets that came since the last look.
-  static_cast<void>(look_at(call, found->second));
-  if (is_time_out(reason)) publish(EventType::kTimeout, plain_id(call), {{"reason", to_string(reason)}});
-  endings_.push_back({call.id, std::string(plain_id(call))});
-  wait_no_longer(found->second);
-  told_.erase(found);
+  attempt([&] { static_cast<void>(look_at(call, found->second)); });
+  if (is_time_out(reason))
+    attempt([&] { publish(EventType::kTimeout, plain_id(call), {{"reason", to_string(reason)}}); });
+  attempt([&] { endings_.push_back({call.id, std::string(plain_id(call)), reason}); });
+  forget(call);
 }
 
-void CallEvents::on_forgotten(Call& call) {
-  const auto found = told_.find(&call);
-  if (found == told_.end()) return;
-  wait_no_longer(found->second);
-  told_.erase(found);
-}
+void CallEvents::on_forgotten(Call& call) { forget(call); }
 
 void CallEvents::on_report(const CallReport& report) {
   const auto found = std::ranges::find(endings_, report.call_id, &Ending::id);
   if (found == endings_.end()) return;
-  json record = record_of(report);
-  publish(EventType::kCallEnd, found->call_id,
-          {{"reason", std::move(record["ended"])},
-           {"duration", std::move(record["duration_s"])},
-           {"severity", std::move(record["severity"])},
-           {"verdict", std::move(record["verdict"])},
-           {"streams", std::move(record["streams"])}});
+  attempt([&] {
+    json record = record_of(report);
+    publish(EventType::kCallEnd, found->call_id,
+            {{"reason", std::move(record["ended"])},
+             {"duration", std::move(record["duration_s"])},
+             {"severity", std::move(record["severity"])},
+             {"verdict", std::move(record["verdict"])},
+             {"streams", std::move(record["streams"])}});
+  });
   endings_.erase(endings_.begin(), found + 1);
 }
 
@@ -193,29 +221,35 @@ void CallEvents::on_health(const Call& call, const HealthNews& news) {
   if (found == told_.end()) return;
   if (news.is_bad) {
     found->second.bad = news.is_unheard ? EventType::kOneWay : EventType::kQuality;
-    publish(*found->second.bad, plain_id(call),
-            {{"state", "bad"},
-             {"cause", to_string(news.cause)},
-             {"sentence", news.sentence},
-             {"tag", news.leg},
-             {"media", news.media}});
+    attempt([&] {
+      publish(*found->second.bad, plain_id(call),
+              {{"state", "bad"},
+               {"cause", to_string(news.cause)},
+               {"sentence", news.sentence},
+               {"tag", news.leg},
+               {"media", news.media}});
+    });
     return;
   }
   const auto was = std::exchange(found->second.bad, std::nullopt);
-  publish(was.value_or(EventType::kQuality), plain_id(call),
-          {{"state", "recovered"},
-           {"cause", to_string(news.cause)},
-           {"lasted", std::chrono::duration<double>(news.lasted).count()}});
+  attempt([&] {
+    publish(was.value_or(EventType::kQuality), plain_id(call),
+            {{"state", "recovered"},
+             {"cause", to_string(news.cause)},
+             {"lasted", std::chrono::duration<double>(news.lasted).count()}});
+  });
 }
 
 void CallEvents::on_recording(const Call& call, RecordingStep step, std::string_view why) {
-  if (step == RecordingStep::kEnded) {
-    publish(EventType::kRecordingEnd, plain_id(call), {{"reason", why}});
-    return;
-  }
-  // A recording that the first message asks for begins before the first plans.
-  begin(call);
-  publish(EventType::kRecordingStart, plain_id(call), {{"by", why}});
+  attempt([&] {
+    if (step == RecordingStep::kEnded) {
+      publish(EventType::kRecordingEnd, plain_id(call), {{"reason", why}});
+      return;
+    }
+    // A recording that the first message asks for begins before the first plans.
+    begin(call);
+    publish(EventType::kRecordingStart, plain_id(call), {{"by", why}});
+  });
 }
 
 }  // namespace ferry::events

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/events/delivery_journal.hpp"
 
+#include "control/events/delivery_queue.hpp"
+
 #include <algorithm>
 #include <charconv>
-#include <map>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -27,32 +29,68 @@ std::optional<Event> parse_event(std::string_view text) {
   return Event{number->get<std::uint64_t>(), *type, call->get<std::string>(), std::string(text)};
 }
 
-JournalContents read_journal(std::string_view text) {
-  JournalContents contents;
-  std::map<std::uint64_t, Event> waiting;
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    if (line.empty()) continue;
-    const bool is_whole = end != std::string_view::npos;
-    if (is_whole && line.starts_with("+ ")) {
-      if (auto event = parse_event(line.substr(2))) {
-        waiting.insert_or_assign(event->number, std::move(*event));
-        continue;
-      }
-    } else if (is_whole && line.starts_with("- ")) {
-      std::uint64_t number = 0;
-      const auto [stop, error] = std::from_chars(line.data() + 2, line.data() + line.size(), number);
-      if (error == std::errc{} && stop == line.data() + line.size()) {
-        waiting.erase(number);
-        continue;
-      }
+void JournalReader::forget(std::map<std::uint64_t, Event>::iterator event) {
+  octets_ -= octets_of(event->second);
+  waiting_.erase(event);
+}
+
+void JournalReader::add_line(std::string_view line) {
+  if (line.empty()) return;
+  if (line.starts_with("+ ")) {
+    if (auto event = parse_event(line.substr(2))) {
+      if (const auto old = waiting_.find(event->number); old != waiting_.end()) forget(old);
+      octets_ += octets_of(*event);
+      waiting_.emplace(event->number, std::move(*event));
+      for (; octets_ > most_octets_ && !waiting_.empty(); ++contents_.left_out) forget(waiting_.begin());
+      return;
     }
-    ++contents.damaged;
+  } else if (line.starts_with("- ")) {
+    std::uint64_t number = 0;
+    const auto [stop, error] = std::from_chars(line.data() + 2, line.data() + line.size(), number);
+    if (error == std::errc{} && stop == line.data() + line.size()) {
+      if (const auto found = waiting_.find(number); found != waiting_.end()) forget(found);
+      return;
+    }
   }
-  for (auto& [number, event] : waiting) contents.waiting.push_back(std::move(event));
-  return contents;
+  ++contents_.damaged;
+}
+
+void JournalReader::add(std::string_view part) {
+  while (!part.empty()) {
+    const auto end = part.find('\n');
+    const std::string_view piece = part.substr(0, end);
+    part.remove_prefix(std::min(piece.size() + 1, part.size()));
+    const bool is_whole = end != std::string_view::npos;
+    if (!is_skipping_ && begun_.size() + piece.size() > kLongestLine) {
+      ++contents_.damaged;
+      is_skipping_ = true;
+      begun_.clear();
+    }
+    if (is_skipping_) {
+      is_skipping_ = !is_whole;
+    } else if (!is_whole) {
+      begun_ += piece;
+    } else if (begun_.empty()) {
+      add_line(piece);
+    } else {
+      begun_ += piece;
+      add_line(begun_);
+      begun_.clear();
+    }
+  }
+}
+
+JournalContents JournalReader::finish() {
+  if (!begun_.empty()) ++contents_.damaged;
+  for (auto& [number, event] : waiting_) contents_.waiting.push_back(std::move(event));
+  waiting_.clear();
+  return std::move(contents_);
+}
+
+JournalContents read_journal(std::string_view text) {
+  JournalReader reader(DeliveryQueue::kMostOctets);
+  reader.add(text);
+  return reader.finish();
 }
 
 }  // namespace ferry::events

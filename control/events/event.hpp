@@ -43,13 +43,13 @@ struct EventRow {
 
 // clang-format off
 inline constexpr std::array kEventRows = std::to_array<EventRow>({
-  {EventType::kCallStart, "call-start", "the first message of a call was taken", "tags"},
-  {EventType::kCallEnd, "call-end", "a call is over, and its ports have been counted", "reason, duration, severity, verdict, streams, into"},
+  {EventType::kCallStart, "call-start", "the first message of a call was taken", "tags, left-out"},
+  {EventType::kCallEnd, "call-end", "a call is over, and its ports have been counted", "reason, duration, severity, verdict, streams, into, left-out"},
   {EventType::kMediaStart, "media-start", "the first packet of a party was accepted, once for each m-line", "tag, media, kind"},
   {EventType::kLatched, "latched", "the address that a party sends RTP or RTCP from was learned, because its SDP names another one", "tag, media, kind"},
   {EventType::kOneWay, "one-way", "somebody hears nothing of a party, and nobody wants it so; or that is over", "state, cause, sentence, tag, media, lasted"},
   {EventType::kTimeout, "timeout", "a call ends because its media stopped or never came; call-end follows", "reason"},
-  {EventType::kDtmf, "dtmf", "a party pressed a key of its phone and let go of it", "tag, event, digit, duration-ms, volume"},
+  {EventType::kDtmf, "dtmf", "a party pressed a key of its phone and let go of it; which one is told only with event-digits=yes", "tag, event, digit, duration-ms, volume"},
   {EventType::kQuality, "quality", "somebody hears a party badly; or that is over", "state, cause, sentence, tag, media, lasted"},
   {EventType::kRecordingStart, "recording-start", "a recording of the call began", "by"},
   {EventType::kRecordingEnd, "recording-end", "a recording of the call ended; its files may still be on their way", "reason"},
@@ -67,7 +67,7 @@ inline constexpr std::array kFieldRows = std::to_array<FieldRow>({
   {"id", "number", "grows with each event, over restarts too; below 2^53"},
   {"type", "text", "one of the types"},
   {"time", "text", "when the relay noticed it: UTC, ISO 8601, with milliseconds"},
-  {"call-id", "text", "the Call-ID; empty in lost"},
+  {"call-id", "text", "the Call-ID; empty in lost. Texts of more than 256 octets are cut, with ... and 16 digits in place of the rest, which tell different texts apart"},
   {"tags", "list of texts", "the tags of the parties that are known so far"},
   {"tag", "text", "the party's tag, or its label or number if it has none"},
   {"media", "number", "the m-line of the party, from 1; of a BUNDLE group the first one"},
@@ -82,11 +82,12 @@ inline constexpr std::array kFieldRows = std::to_array<FieldRow>({
   {"verdict", "text", "its cause"},
   {"streams", "list of objects", "the media of each party with its figures, as in the log line of the call (cdr)"},
   {"into", "text", "the Call-ID of the call that it became part of; only if reason is merged"},
-  {"event", "number", "the event of RFC 4733: 0 to 15 are keys"},
-  {"digit", "text", "the key as people write it: 0 to 9, *, #, A to D"},
+  {"event", "number", "the event of RFC 4733: 0 to 15 are keys; missing as digit is"},
+  {"digit", "text", "the key as people write it: 0 to 9, *, #, A to D; missing without event-digits=yes, while the recording of the call is paused, and while digits of the party are guarded (block DTMF)"},
   {"duration-ms", "number", "how long the key was pressed, ms"},
   {"volume", "number", "its level in dBm0 without the minus sign"},
   {"by", "text", "who asked for the recording"},
+  {"left-out", "number", "how many tags or streams it leaves out; only if there are more than 64"},
   {"count", "number", "how many events, of all types and calls; missing if nobody knows"},
 });
 // clang-format on
@@ -110,12 +111,18 @@ constexpr std::string_view to_string(EventType type) noexcept {
 /// Writes a time for people and programs: `2026-01-31T12:00:00.000Z`.
 [[nodiscard]] std::string iso_time(WallTime time);
 
+/// The most octets of a text of the network in an event, and the most elements of a list.
+inline constexpr std::size_t kMostText = 256;
+inline constexpr std::size_t kMostElements = 64;
+/// The text, or its beginning with a mark if it is longer than `most` octets. Different texts stay different.
+[[nodiscard]] std::string cut(std::string_view text, std::size_t most = kMostText);
+
 /// An event that was published. Plain values.
 struct Event {
   /// Unique in this relay, over restarts too.
   std::uint64_t number = 0;
   EventType type = EventType::kLost;
-  /// The Call-ID; empty if it concerns no call.
+  /// The Call-ID as `cut` has it; empty if it concerns no call.
   std::string call_id;
   /// The event as one line of JSON in ASCII, without the end of the line.
   std::string text;

@@ -14,7 +14,7 @@ namespace ferry::events {
 
 /// Events that one receiver wants: those of some calls or of all, of some types or of all. Plain values.
 struct EventFilter {
-  /// Call-IDs; empty = all calls.
+  /// Call-IDs as `cut` has them; empty = all calls.
   std::vector<std::string> calls;
   /// By the numbers of `EventType`; none = all types.
   std::bitset<kEventTypes> types;

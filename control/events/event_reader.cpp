@@ -30,8 +30,12 @@ std::optional<Event> EventReader::next() {
     return Event{at_ - 1, EventType::kLost, {}, text_of(at_ - 1, EventType::kLost, {}, fields, wall_())};
   }
   while (at_ < stream_.next()) {
-    const Event& event = stream_.at(at_++);
-    if (filter_.wants(event)) return event;
+    const Event& event = stream_.at(at_);
+    // A copy that fails for lack of memory is made later.
+    std::optional<Event> wanted;
+    if (filter_.wants(event)) wanted = event;
+    ++at_;
+    if (wanted) return wanted;
   }
   return std::nullopt;
 }

@@ -25,6 +25,8 @@ struct EventCounts {
   std::array<std::uint64_t, kEventTypes> published{};
   /// Events that a receiver missed, because it was too slow or came too late, counted for each receiver.
   std::uint64_t lost = 0;
+  /// Events that were not made, or not given to a subscriber, for lack of memory.
+  std::uint64_t without_memory = 0;
 };
 
 /// Numbers the events, keeps the newest ones for those who come late, and calls the subscribers. Control
@@ -40,12 +42,16 @@ class EventStream {
   EventStream(const EventStream&) = delete;
   EventStream& operator=(const EventStream&) = delete;
 
-  /// Publishes an event with these fields beside those that all events have. `fields` is an object.
+  /// Publishes an event with these fields beside those that all events have. `fields` is an object. Long
+  /// texts and lists are cut. Throws std::bad_alloc without memory, and has published nothing then. A
+  /// subscriber that throws it misses the event.
   const Event& publish(EventType type, std::string_view call_id, nlohmann::json fields, WallTime now);
   /// The subscriber must outlive the stream, or unsubscribe. Both may be called while an event is published.
   void subscribe(EventSubscriber& subscriber);
   void unsubscribe(const EventSubscriber& subscriber);
   [[nodiscard]] std::size_t subscribers() const;
+  /// What their list takes, which may have places of those that left.
+  [[nodiscard]] std::size_t places() const { return subscribers_.size(); }
 
   /// Numbers of the first event of this process, of the oldest that is kept, and of the next one.
   [[nodiscard]] std::uint64_t first() const { return first_; }
@@ -56,6 +62,7 @@ class EventStream {
 
   /// Notes that a receiver missed events.
   void note_lost(std::uint64_t events) { counts_.lost += events; }
+  void note_lack_of_memory() { ++counts_.without_memory; }
   [[nodiscard]] const EventCounts& counts() const { return counts_; }
 
  private:
@@ -65,6 +72,8 @@ class EventStream {
   std::size_t octets_ = 0;
   /// Null entries are subscribers that left while an event was published.
   std::vector<EventSubscriber*> subscribers_;
+  /// How many calls of `publish` are under way, one within the other.
+  unsigned publishing_ = 0;
   EventCounts counts_;
 };
 

@@ -20,7 +20,7 @@ struct WebhookSettings {
   std::string secret;
   /// Types that are sent; none = all.
   std::bitset<kEventTypes> types;
-  /// The most events that wait for one receiver.
+  /// The most events that wait for one receiver; 64 MiB of them at most.
   std::size_t limit = 100'000;
 };
 
@@ -37,8 +37,8 @@ struct MqttSettings {
   std::string id;
   std::string user;
   std::string password;
-  /// File or folder with the authorities that the broker's certificate must come from (PEM). With one of them
-  /// TLS is spoken.
+  /// File or folder with the authorities that the broker's certificate must come from (PEM). Both empty:
+  /// those of the host. TLS is spoken if any option of TLS is set.
   std::string ca_file;
   std::string ca_path;
   /// Certificate and key of this client (PEM); empty = none.
@@ -54,8 +54,12 @@ struct MqttSettings {
   /// Time between two reports; zero = none.
   std::chrono::milliseconds report_interval{5000};
   ReportScope scope = ReportScope::kGlobal;
+  /// The largest message, in octets. Brokers end the connection if one is too large for them.
+  std::size_t largest = 65'536;
 
-  [[nodiscard]] bool has_tls() const { return !ca_file.empty() || !ca_path.empty(); }
+  [[nodiscard]] bool has_tls() const {
+    return !ca_file.empty() || !ca_path.empty() || !certificate.empty() || !key.empty() || !alpn.empty();
+  }
   [[nodiscard]] std::uint16_t port_in_force() const {
     return port != 0 ? port : static_cast<std::uint16_t>(has_tls() ? 8883 : 1883);
   }
@@ -63,6 +67,8 @@ struct MqttSettings {
 
 /// All of them.
 struct EventSettings {
+  /// Events of `dtmf` say which key was pressed.
+  bool shows_digits = false;
   WebhookSettings webhook;
   MqttSettings mqtt;
 };

@@ -191,6 +191,8 @@ class Daemon {
   void set_arguments(std::span<char* const> arguments) { arguments_ = arguments; }
   void run() {
     event_base_dispatch(base_.get());
+    // Calls that are just ending are reported with their figures.
+    manager_.flush(system_clocks());
     event_outputs_.stop();
   }
   std::size_t calls() const { return manager_.size(); }

@@ -3,10 +3,15 @@
 
 #include "control/log/log.hpp"
 #include "control/log/printable_json.hpp"
+#include "control/protocol/events/journal_folder.hpp"
+#include "relay/base/memory.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <new>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -22,10 +27,11 @@ constexpr int kMostReported = 1000;
 WallTime wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
 
 /// The time in microseconds: above all numbers of an earlier process that published less than a million
-/// events a second.
-std::uint64_t first_number() {
-  return static_cast<std::uint64_t>(
+/// events a second. If the clock was set back meanwhile, it is above those that still wait.
+std::uint64_t first_number(const std::string& state_directory) {
+  const auto now = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(wall_now().time_since_epoch()).count());
+  return state_directory.empty() ? now : std::max(now, events::highest_number(state_directory) + 1);
 }
 
 Event repeat(event_base* base, Duration every, event_callback_fn callback, void* self) {
@@ -39,18 +45,32 @@ Event repeat(event_base* base, Duration every, event_callback_fn callback, void*
 }  // namespace
 
 EventOutputs::EventOutputs(const Config& config, event_base* base)
-    : stream_(first_number()),
-      calls_(stream_, wall_now),
+    : stream_(first_number(config.recorder.state_directory)),
+      calls_(stream_, wall_now,
+             config.events.shows_digits ? events::DigitDisplay::kShown : events::DigitDisplay::kHidden),
       pages_(stream_, wall_now),
       has_outputs_(!config.listen_http.empty() || !config.listen_https.empty() ||
                    !config.events.webhook.urls.empty() || !config.events.mqtt.host.empty()),
       scope_(config.events.mqtt.scope),
       report_interval_(config.events.mqtt.report_interval),
       base_(base) {
-  if (!has_outputs_) return;
   const events::WebhookSettings& webhook = config.events.webhook;
+  // URLs that differ in their query alone need journals of their own.
+  std::vector<std::string> receivers;
   for (const std::string& url : webhook.urls) {
-    webhooks_.emplace_back(events::WebhookConfig{.url = url,
+    std::string receiver = events::receiver_of(url);
+    const std::string first = receiver;
+    for (int n = 2; std::ranges::find(receivers, receiver) != receivers.end(); ++n)
+      receiver = fmt::format("{}#{}", first, n);
+    receivers.push_back(std::move(receiver));
+  }
+  if (!config.recorder.state_directory.empty())
+    events::tidy_journals(config.recorder.state_directory, receivers, wall_now());
+  if (!has_outputs_) return;
+  for (std::size_t n = 0; n < webhook.urls.size(); ++n) {
+    webhooks_.emplace_back(events::WebhookConfig{.url = webhook.urls[n],
+                                                 .number = static_cast<unsigned>(n + 1),
+                                                 .receiver = receivers[n],
                                                  .secret = webhook.secret,
                                                  .filter = {.calls = {}, .types = webhook.types},
                                                  .limit = webhook.limit,
@@ -67,9 +87,7 @@ EventOutputs::EventOutputs(const Config& config, event_base* base)
       [](evutil_socket_t, short, void* self) { static_cast<EventOutputs*>(self)->look(); }, this);
   sign_of_life_ = repeat(
       base, kSignOfLife,
-      [](evutil_socket_t, short, void* self) {
-        static_cast<EventOutputs*>(self)->pages_.send_signs_of_life();
-      },
+      [](evutil_socket_t, short, void* self) { static_cast<EventOutputs*>(self)->send_signs_of_life(); },
       this);
 }
 
@@ -80,7 +98,8 @@ EventOutputs::~EventOutputs() {
 
 void EventOutputs::look() {
   calls_.look();
-  if (broker_) broker_->go_on();
+  // Without memory what waits is handed on later (C-12).
+  if (broker_ && !had_memory([this] { broker_->go_on(); })) stream_.note_lack_of_memory();
 }
 
 void EventOutputs::follow(SessionManager& manager) {
@@ -92,7 +111,15 @@ void EventOutputs::begin_reports(Ask ask) {
   ask_ = std::move(ask);
   report_ = repeat(
       base_, report_interval_,
-      [](evutil_socket_t, short, void* self) { static_cast<EventOutputs*>(self)->report(); }, this);
+      [](evutil_socket_t, short, void* self) { static_cast<EventOutputs*>(self)->report_if_it_can(); }, this);
+}
+
+void EventOutputs::send_signs_of_life() {
+  if (!had_memory([this] { pages_.send_signs_of_life(); })) stream_.note_lack_of_memory();
+}
+
+void EventOutputs::report_if_it_can() {
+  if (!had_memory([this] { report(); })) stream_.note_lack_of_memory();
 }
 
 void EventOutputs::report() {
@@ -108,9 +135,17 @@ void EventOutputs::report() {
       }
       return;
     }
+    document["statistics"] = ask_({{"command", "stats"}});
+    // As many as fit into a message.
+    std::size_t octets = to_ascii(document).size() + std::string_view(R"(,"calls":[])").size();
+    std::size_t count = 0;
+    while (count < calls.size() && (octets += to_ascii(calls[count]).size() + 1) <= broker_->largest())
+      ++count;
+    calls.erase(calls.begin() + static_cast<std::ptrdiff_t>(count), calls.end());
     document["calls"] = std::move(calls);
+  } else {
+    document["statistics"] = ask_({{"command", "stats"}});
   }
-  document["statistics"] = ask_({{"command", "stats"}});
   broker_->report(to_ascii(std::move(document)));
 }
 
@@ -131,6 +166,7 @@ nlohmann::json EventOutputs::figures() const {
   }
   nlohmann::json all = {{"published", std::move(published)},
                         {"lost", stream_.counts().lost},
+                        {"without_memory", stream_.counts().without_memory},
                         {"clients", pages_.clients()},
                         {"webhooks", std::move(webhooks)}};
   if (broker_)

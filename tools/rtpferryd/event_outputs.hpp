@@ -39,7 +39,8 @@ class EventOutputs {
   void serve(http::HttpServer& server) { server.set_live_pages(pages_); }
   /// Begins to publish reports, if there is a broker that is to get them. `ask` makes them.
   void begin_reports(Ask ask);
-  /// Publishes the end of the calls that go on: the daemon stops.
+  /// Publishes the end of the calls that go on: the daemon stops. What workers know of those that have ended
+  /// should have been told before.
   void stop() { calls_.stop(); }
   /// How many events there were, and what became of them, for `stats`.
   [[nodiscard]] nlohmann::json figures() const;
@@ -47,6 +48,8 @@ class EventOutputs {
  private:
   void look();
   void report();
+  void report_if_it_can();
+  void send_signs_of_life();
 
   events::EventStream stream_;
   events::CallEvents calls_;

@@ -2,6 +2,7 @@
 #include "control/protocol/events/event_pages.hpp"
 
 #include "control/events/event_reader.hpp"
+#include "relay/base/memory.hpp"
 #include "relay/base/printable.hpp"
 
 #include <algorithm>
@@ -28,16 +29,20 @@ class EventPages::Feed final : public http::LiveFeed, private EventSubscriber {
   Feed& operator=(const Feed&) = delete;
 
   void go_on() override {
+    // Without memory the rest comes with the next event (C-12).
+    if (!had_memory([this] { send_what_there_is(); })) pages_.stream_.note_lack_of_memory();
+  }
+  void send_sign_of_life() { output_.send_sign_of_life(); }
+
+ private:
+  void on_event(const Event&) override { go_on(); }
+  void send_what_there_is() {
     while (output_.is_ready()) {
       const auto event = reader_.next();
       if (!event) return;
       output_.send({event->number, to_string(event->type), event->text});
     }
   }
-  void send_sign_of_life() { output_.send_sign_of_life(); }
-
- private:
-  void on_event(const Event&) override { go_on(); }
 
   EventPages& pages_;
   EventReader reader_;
@@ -56,7 +61,7 @@ Result<EventFilter, std::string> filter_of(std::string_view target) {
     const std::string_view name = pair->key;
     const std::string_view value = pair->value == nullptr ? "" : pair->value;
     if (name == "call") {
-      filter.calls.emplace_back(value);
+      filter.calls.push_back(cut(value));
     } else if (name == "type") {
       if (const auto added = add_types(filter, value); !added) wrong = added.error();
     } else if (name != "last-event-id") {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ferry::events {
 
@@ -20,19 +21,25 @@ namespace ferry::events {
 /// process; a crash of the host may take the last seconds.
 class JournalFile {
  public:
-  /// The file is written anew when it has this many octets that no event needs any more.
+  /// The file is written anew when it has this many octets that no event needs any more, and more of them
+  /// than of those that wait.
   static constexpr std::size_t kWaste = 4 * 1024 * 1024;
 
   /// Opens or makes the journal of a receiver in the folder `events` of the state folder, mode 0600. If
   /// another process holds it, the next name is tried. The error is a sentence.
   static Result<std::unique_ptr<JournalFile>, std::string> open(const std::string& state_directory,
                                                                 const std::string& receiver);
+  /// The other journals of a receiver that no process holds. They are left when processes overlap.
+  static std::vector<std::unique_ptr<JournalFile>> left_behind(const std::string& state_directory,
+                                                               const std::string& receiver);
 
   /// What an earlier process left.
   [[nodiscard]] JournalContents load();
-  /// Notes lines to be written by `flush`.
-  void add(const Event& event);
-  void remove(std::uint64_t number);
+  /// Notes lines to be written by `flush`. Without memory the next one writes the whole file.
+  void add(const Event& event) noexcept;
+  void remove(std::uint64_t number) noexcept;
+  /// Deletes the file, whose events are elsewhere now.
+  void erase();
   /// Writes what was noted. `waiting` is all that waits, for a file that is written anew. Returns errno; 0 =
   /// done. After a fault the next call writes the whole file, and nothing is lost if that succeeds.
   [[nodiscard]] int flush(const std::map<std::uint64_t, Event>& waiting);
@@ -50,8 +57,9 @@ class JournalFile {
   bool is_damaged_ = false;
   /// Octets of the file that no event needs.
   std::size_t waste_ = 0;
-  /// Octets of the line of each event that waits.
+  /// Octets of the line of each event that waits, and their sum.
   std::map<std::uint64_t, std::size_t> sizes_;
+  std::size_t needed_ = 0;
 };
 
 }  // namespace ferry::events

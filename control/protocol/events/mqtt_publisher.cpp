@@ -13,14 +13,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <future>
 #include <memory>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 #include <mosquitto.h>
+#include <openssl/x509.h>
+#include <unistd.h>
 
 namespace ferry::events {
 
@@ -29,7 +33,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr unsigned kLongestPause = 60;
-constexpr Duration kTellDropsAgain = 10s;
 constexpr Duration kTimeToLeave = 1s;
 constexpr Duration kTimeToStop = 2s;
 /// Without a connection libmosquitto may be in a pause between two attempts, which nothing ends.
@@ -37,10 +40,26 @@ constexpr Duration kTimeToStopAlone = 200ms;
 /// How long a broker may be away until the log says so.
 constexpr Duration kTimeToConnect = 5s;
 
-Instant now_of_mqtt() { return std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now()); }
-
 std::string text_of_error(int error) {
   return error == MOSQ_ERR_ERRNO ? std::strerror(errno) : mosquitto_strerror(error);
+}
+
+bool is_folder(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error);
+}
+
+/// The authorities that this host trusts: a folder or a file; both empty if it has none.
+std::pair<std::string, std::string> authorities_of_host() {
+  std::string folder = X509_get_default_cert_dir();
+  std::string file = X509_get_default_cert_file();
+  if (!is_folder(folder)) folder.clear();
+  if (access(file.c_str(), R_OK) != 0) file.clear();
+  return {std::move(file), std::move(folder)};
+}
+
+bool is_this_host(std::string_view host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
 const char* or_null(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
@@ -57,10 +76,16 @@ std::string take_settings(mosquitto* client, const MqttSettings& settings) {
     check(mosquitto_username_pw_set(client, settings.user.c_str(), or_null(settings.password)), "mqtt-user");
   if (settings.certificate.empty() != settings.key.empty())
     return "mqtt-certfile and mqtt-keyfile belong together";
-  if (settings.has_tls())
-    check(mosquitto_tls_set(client, or_null(settings.ca_file), or_null(settings.ca_path),
+  if (settings.has_tls()) {
+    std::pair authorities{settings.ca_file, settings.ca_path};
+    // Any option of TLS means TLS: otherwise the password would go out in clear.
+    if (settings.ca_file.empty() && settings.ca_path.empty()) authorities = authorities_of_host();
+    if (authorities.first.empty() && authorities.second.empty())
+      return "mqtt-cafile: this host has no authorities of its own, so one must be named";
+    check(mosquitto_tls_set(client, or_null(authorities.first), or_null(authorities.second),
                             or_null(settings.certificate), or_null(settings.key), nullptr),
           "mqtt-cafile, mqtt-capath, mqtt-certfile, mqtt-keyfile");
+  }
   if (!settings.alpn.empty())
     check(mosquitto_string_option(client, MOSQ_OPT_TLS_ALPN, settings.alpn.c_str()), "mqtt-tls-alpn");
   return fault;
@@ -78,6 +103,12 @@ std::string fault_of(const MqttSettings& settings) {
   return fault;
 }
 
+std::string warning_about(const MqttSettings& settings) {
+  if (settings.host.empty() || settings.password.empty() || settings.has_tls() || is_this_host(settings.host))
+    return {};
+  return "mqtt-pass goes to the broker in clear: mqtt-cafile or mqtt-capath make the connection TLS";
+}
+
 MqttPublisher::MqttPublisher(MqttSettings settings) : settings_(std::move(settings)) {
   mosquitto_lib_init();
   client_ = mosquitto_new(or_null(settings_.id), true, this);
@@ -86,6 +117,7 @@ MqttPublisher::MqttPublisher(MqttSettings settings) : settings_(std::move(settin
     mosquitto_lib_cleanup();
     throw std::runtime_error(fault);
   }
+  if (const std::string warning = warning_about(settings_); !warning.empty()) log::warn("{}", warning);
   connect();
 }
 
@@ -99,6 +131,7 @@ void MqttPublisher::connect() {
   mosquitto_publish_callback_set(client_, [](mosquitto*, void* self, int) {
     auto& publisher = *static_cast<MqttPublisher*>(self);
     ++publisher.counts_.published;
+    publisher.short_lives_ = 0;
     if (publisher.settings_.qos != 0) --publisher.under_way_;
   });
   // The first look-up of the name waits for DNS. If it fails, the thread of libmosquitto tries again.
@@ -116,61 +149,106 @@ MqttPublisher::~MqttPublisher() {
     std::this_thread::sleep_for(5ms);
     go_on();
   }
+  // The library must stay while a client is there.
+  if (retire(is_connected_ ? kTimeToStop : kTimeToStopAlone) && !has_left_client_) mosquitto_lib_cleanup();
+}
+
+bool MqttPublisher::retire(Duration most) {
+  if (client_ == nullptr) return true;
+  // libmosquitto holds a lock while it calls back, so nothing calls back afterwards.
   mosquitto_connect_callback_set(client_, nullptr);
   mosquitto_disconnect_callback_set(client_, nullptr);
   mosquitto_publish_callback_set(client_, nullptr);
-  // Both threads may wait for a name, for an address that does not answer, or for the next attempt. They must
-  // not hold up the end, so the client is then left to the end of the process.
-  const Duration patience = is_connected_ ? kTimeToStop : kTimeToStopAlone;
+  // Both threads may wait for a name, or for an address that does not answer. They must not hold up the
+  // caller, so the client then ends later, or with the process.
   const auto over = std::make_shared<std::promise<void>>();
-  std::thread([client = client_, over, begin = std::move(begin_)]() mutable {
+  auto ended = over->get_future();
+  std::thread([client = std::exchange(client_, nullptr), over, begin = std::move(begin_)]() mutable {
     begin.join();
     mosquitto_disconnect(client);
     mosquitto_loop_stop(client, false);
+    mosquitto_destroy(client);
     over->set_value();
   }).detach();
-  if (over->get_future().wait_for(patience) != std::future_status::ready) return;
-  mosquitto_destroy(client_);
-  mosquitto_lib_cleanup();
+  return ended.wait_for(most) == std::future_status::ready;
+}
+
+void MqttPublisher::start_over() {
+  log::warn("MQTT broker {}:{} ended {} connections in a row after it got messages: {} of them are dropped",
+            settings_.host, settings_.port_in_force(), short_lives_.load(), under_way_.load());
+  has_left_client_ |= !retire(Duration{0});
+  note_dropped(static_cast<std::uint64_t>(std::max(under_way_.exchange(0), 0)));
+  is_connected_ = false;
+  short_lives_ = 0;
+  client_ = mosquitto_new(or_null(settings_.id), true, this);
+  if (const std::string fault = take_settings(client_, settings_); !fault.empty()) {
+    // Without its settings it might speak in clear.
+    log::error("MQTT broker {}: {}; it gets no events until a restart", settings_.host, fault);
+    mosquitto_destroy(std::exchange(client_, nullptr));
+    return;
+  }
+  connect();
 }
 
 void MqttPublisher::on_connect(int code) {
   const log::Scope scope(log::Subsystem::kControl);
   is_connected_ = code == 0;
-  if (code == 0) {
+  if (code != 0) {
+    note_failure(mosquitto_connack_string(code));
+    return;
+  }
+  if (!was_told_ || is_failure_told_)
     log::info("MQTT broker {}:{} takes events at {}", settings_.host, settings_.port_in_force(),
               log::quote(settings_.topic));
-    is_failing_ = false;
-  } else if (!is_failing_.exchange(true)) {
-    log::warn("MQTT broker {}:{}: {}; events wait", settings_.host, settings_.port_in_force(),
-              mosquitto_connack_string(code));
-  }
+  was_told_ = true;
+  connected_at_ = steady_now();
+  is_failing_ = false;
+  is_failure_told_ = false;
 }
 
 void MqttPublisher::on_disconnect(int code) {
   const log::Scope scope(log::Subsystem::kControl);
-  is_connected_ = false;
-  if (code != 0 && !is_failing_.exchange(true))
-    log::warn("MQTT broker {}:{}: the connection ended ({}); events wait", settings_.host,
-              settings_.port_in_force(), mosquitto_strerror(code));
+  const bool was_connected = is_connected_.exchange(false);
+  if (code == 0) return;
+  if (was_connected && under_way_ > 0 && steady_now() - connected_at_ < kShortLife) ++short_lives_;
+  note_failure(fmt::format("the connection ended ({})", mosquitto_strerror(code)));
+}
+
+void MqttPublisher::note_failure(std::string_view why) {
+  if (is_failing_.exchange(true)) return;
+  failures_.note();
+  if (failures_.due(steady_now()) == 0) return;
+  is_failure_told_ = true;
+  log::warn("MQTT broker {}:{}: {}; events wait", settings_.host, settings_.port_in_force(), why);
 }
 
 void MqttPublisher::on_event(const Event& event) {
   add({fmt::format("{}/events/{}", settings_.topic, to_string(event.type)), event.text});
 }
 
-void MqttPublisher::report(std::string document) {
-  ++reports_waiting_;
-  add({settings_.topic, std::move(document), true});
+void MqttPublisher::report(std::string document) { add({settings_.topic, std::move(document), true}); }
+
+void MqttPublisher::note_dropped(std::uint64_t messages) {
+  counts_.dropped += messages;
+  drops_.note(messages);
+}
+
+void MqttPublisher::pop() {
+  reports_waiting_ -= waiting_.front().is_report ? 1 : 0;
+  waiting_octets_ -= waiting_.front().octets();
+  waiting_.pop_front();
 }
 
 void MqttPublisher::add(Message message) {
-  waiting_.push_back(std::move(message));
-  if (waiting_.size() > kMostWaiting) {
-    reports_waiting_ -= waiting_.front().is_report ? 1 : 0;
-    waiting_.pop_front();
-    ++counts_.dropped;
-    ++drops_untold_;
+  if (message.payload.size() > settings_.largest) {
+    note_dropped(1);
+  } else {
+    const std::size_t octets = message.octets();
+    const bool is_report = message.is_report;
+    waiting_.push_back(std::move(message));
+    waiting_octets_ += octets;
+    reports_waiting_ += is_report ? 1 : 0;
+    for (; waiting_.size() > kMostWaiting || waiting_octets_ > kMostOctets; note_dropped(1)) pop();
   }
   go_on();
 }
@@ -181,13 +259,14 @@ void MqttPublisher::tell_of_absence(Instant now) {
   } else if (away_since_ == Instant{}) {
     away_since_ = now;
   } else if (now - away_since_ >= kTimeToConnect && !is_failing_.exchange(true)) {
-    const log::Scope scope(log::Subsystem::kControl);
+    is_failure_told_ = true;
     log::warn("MQTT broker {}:{}: no connection; events wait", settings_.host, settings_.port_in_force());
   }
 }
 
 void MqttPublisher::go_on() {
-  while (is_connected_ && !waiting_.empty() && under_way_ < kMostUnderWay) {
+  if (short_lives_ >= kMostShortLives) start_over();
+  while (client_ != nullptr && is_connected_ && !waiting_.empty() && under_way_ < kMostUnderWay) {
     const Message& next = waiting_.front();
     if (settings_.qos != 0) ++under_way_;
     const int error =
@@ -195,17 +274,19 @@ void MqttPublisher::go_on() {
                           next.payload.data(), settings_.qos, false);
     if (error != MOSQ_ERR_SUCCESS) {
       if (settings_.qos != 0) --under_way_;
-      break;
+      // The broker says that it takes no messages of this size (MQTT 5), or the message cannot be written.
+      if (error != MOSQ_ERR_OVERSIZE_PACKET && error != MOSQ_ERR_PAYLOAD_SIZE) break;
+      note_dropped(1);
     }
-    reports_waiting_ -= next.is_report ? 1 : 0;
-    waiting_.pop_front();
+    pop();
   }
-  const Instant now = now_of_mqtt();
+  const Instant now = steady_now();
   tell_of_absence(now);
-  if (drops_untold_ == 0 || now < tell_drops_) return;
-  log::warn("MQTT broker {}: {} messages were dropped, because more than {} wait", settings_.host,
-            std::exchange(drops_untold_, 0), kMostWaiting);
-  tell_drops_ = now + kTellDropsAgain;
+  if (const std::uint64_t dropped = drops_.due(now); dropped != 0)
+    log::warn(
+        "MQTT broker {}: {} messages were dropped: more than {} wait, they are larger than {} octets, or the "
+        "broker ended the connection when it got them",
+        settings_.host, dropped, kMostWaiting, settings_.largest);
 }
 
 }  // namespace ferry::events

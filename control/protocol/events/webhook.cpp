@@ -3,17 +3,23 @@
 // post those that are due (`DeliveryQueue`), and sleeps in curl_multi_poll until a request ends, an event is
 // due, or control wakes it.
 //
+// Without memory an event is dropped and counted, and the thread goes on (C-12). What allocates is therefore
+// done before anything changes, or the whole turn is tried again.
+//
 // An event leaves the journal only after the receiver has taken it. A crash in between makes it arrive twice,
 // which the receiver sees by its id.
 #include "control/protocol/events/webhook.hpp"
 
 #include "control/log/log.hpp"
 #include "control/protocol/events/journal_file.hpp"
+#include "control/protocol/events/journal_folder.hpp"
+#include "relay/base/memory.hpp"
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include <curl/curl.h>
@@ -33,8 +39,11 @@ constexpr Duration kLastChance = 2s;
 constexpr Duration kTellAgain = 10s;
 /// Events on their way to the thread.
 constexpr std::size_t kMostInOutbox = 100'000;
-
-Instant steady_now() { return std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now()); }
+constexpr std::size_t kMostOctetsInOutbox = 16 * 1024 * 1024;
+/// What a log line shows of a Call-ID.
+constexpr std::size_t kMostShown = 64;
+/// How long the thread waits for memory.
+constexpr Duration kWithoutMemory = 1s;
 
 /// A refusal of this one event. Everything else says that the server does not work at present.
 bool is_refusal(long status) { return status >= 300 && status < 500 && status != 408 && status != 429; }
@@ -54,13 +63,9 @@ std::string signature_of(std::string_view body, std::string_view secret) {
 }
 
 std::string shown_url(std::string_view url) {
-  url = url.substr(0, url.find_first_of("?#"));
-  const auto scheme = url.find("://");
-  const auto begin = scheme == std::string_view::npos ? 0 : scheme + 3;
-  const auto host_end = std::min(url.find('/', begin), url.size());
-  const auto user = url.substr(begin, host_end - begin).rfind('@');
-  std::string shown(url.substr(0, begin));
-  return shown.append(url.substr(user == std::string_view::npos ? begin : begin + user + 1));
+  const std::string bare = receiver_of(url);
+  const auto scheme = bare.find("://");
+  return bare.substr(0, bare.find('/', scheme == std::string::npos ? 0 : scheme + 3));
 }
 
 /// The requests that are under way. `wake` may be called on any thread, all else on the thread of the
@@ -81,15 +86,8 @@ class Webhook::Requests {
   Requests(const Requests&) = delete;
   Requests& operator=(const Requests&) = delete;
 
-  /// A request that is over.
-  struct Done {
-    Event event;
-    bool is_taken = false;
-    bool is_refused = false;
-    std::string why;
-  };
-
   void wake() { curl_multi_wakeup(multi_); }
+  /// Throws std::bad_alloc without memory, and has begun nothing then.
   void begin(const Event& event) {
     auto request = std::make_unique<Request>();
     request->event = event;
@@ -102,10 +100,13 @@ class Webhook::Requests {
       request->add("X-Rtpferry-Signature: " + signature_of(event.text, config_.secret));
     request->handle = curl_easy_init();
     CURL* handle = request->handle;
+    if (handle == nullptr) throw std::bad_alloc();
     curl_easy_setopt(handle, CURLOPT_URL, config_.url.c_str());
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "rtpferry/" FERRY_VERSION);
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
+    // The environment of whoever started the daemon must not choose the way.
+    curl_easy_setopt(handle, CURLOPT_PROXY, "");
     curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
     curl_easy_setopt(handle, CURLOPT_TIMEOUT, kRequestSeconds);
@@ -114,14 +115,17 @@ class Webhook::Requests {
     curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->event.text.data());
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &swallow);
     curl_easy_setopt(handle, CURLOPT_PRIVATE, request.get());
-    curl_multi_add_handle(multi_, handle);
     under_way_.push_back(std::move(request));
+    if (curl_multi_add_handle(multi_, handle) != CURLM_OK) {
+      under_way_.pop_back();
+      throw std::bad_alloc();
+    }
   }
-  /// Goes on with all requests. Returns those that are over.
-  std::vector<Done> go_on() {
+  /// Goes on with all requests. Calls `on_done(event, status, code)` for each that is over.
+  template <class OnDone>
+  void go_on(OnDone&& on_done) {
     int running = 0;
     curl_multi_perform(multi_, &running);
-    std::vector<Done> all;
     int left = 0;
     while (CURLMsg* message = curl_multi_info_read(multi_, &left)) {
       if (message->msg != CURLMSG_DONE) continue;
@@ -131,15 +135,10 @@ class Webhook::Requests {
       curl_easy_getinfo(message->easy_handle, CURLINFO_RESPONSE_CODE, &status);
       const CURLcode code = message->data.result;
       auto* request = reinterpret_cast<Request*>(of);
-      Done& done = all.emplace_back(Done{std::move(request->event), false, false, {}});
-      done.is_taken = code == CURLE_OK && status >= 200 && status < 300;
-      done.is_refused = code == CURLE_OK && is_refusal(status);
-      if (!done.is_taken)
-        done.why = code == CURLE_OK ? fmt::format("HTTP status {}", status) : curl_easy_strerror(code);
       curl_multi_remove_handle(multi_, request->handle);
+      on_done(request->event, status, static_cast<int>(code));
       std::erase_if(under_way_, [&](const auto& each) { return each.get() == request; });
     }
-    return all;
   }
   /// Waits until something can go on, for `most` at the longest.
   void wait(Duration most) {
@@ -156,7 +155,11 @@ class Webhook::Requests {
     }
     Request(const Request&) = delete;
     Request& operator=(const Request&) = delete;
-    void add(const std::string& line) { headers = curl_slist_append(headers, line.c_str()); }
+    void add(const std::string& line) {
+      curl_slist* longer = curl_slist_append(headers, line.c_str());
+      if (longer == nullptr) throw std::bad_alloc();
+      headers = longer;
+    }
     Event event;
     curl_slist* headers = nullptr;
     CURL* handle = nullptr;
@@ -168,9 +171,9 @@ class Webhook::Requests {
 
 Webhook::Webhook(WebhookConfig config)
     : config_(std::move(config)),
-      name_(shown_url(config_.url)),
+      name_(fmt::format("{} ({})", config_.number, shown_url(config_.url))),
       requests_(std::make_unique<Requests>(config_)),
-      outbox_(kMostInOutbox, [this] { requests_->wake(); }),
+      outbox_(kMostInOutbox, kMostOctetsInOutbox, [this] { requests_->wake(); }),
       queue_(config_.limit),
       thread_([this] { run(); }) {}
 
@@ -181,23 +184,41 @@ Webhook::~Webhook() {
 }
 
 void Webhook::on_event(const Event& event) {
-  if (config_.filter.wants(event)) outbox_.add(event);
+  if (!config_.filter.wants(event)) return;
+  if (!had_memory([&] { outbox_.add(event, octets_of(event)); })) outbox_.note_lost();
+}
+
+void Webhook::note_dropped(std::uint64_t events) {
+  counts_.dropped += events;
+  drops_.note(events);
+}
+
+void Webhook::add(Event event) {
+  const std::uint64_t number = event.number;
+  const bool had = had_memory([&] {
+    const DeliveryQueue::Added added = queue_.add(std::move(event));
+    if (!added.is_new) return;
+    if (const auto at = queue_.events().find(number); journal_ && at != queue_.events().end())
+      journal_->add(at->second);
+    for (const std::uint64_t dropped : added.dropped) {
+      if (journal_) journal_->remove(dropped);
+    }
+    note_dropped(added.dropped.size());
+  });
+  if (!had) note_dropped(1);
 }
 
 void Webhook::take_in() {
-  for (Event& event : outbox_.take()) {
-    if (journal_) journal_->add(event);
-    const auto dropped = queue_.add(std::move(event));
-    if (!dropped) continue;
-    if (journal_) journal_->remove(*dropped);
-    ++counts_.dropped;
-    ++drops_untold_;
-  }
-  const Instant now = steady_now();
-  if (drops_untold_ == 0 || now < tell_drops_) return;
-  log::warn("event-webhook {}: {} events were dropped, because more than {} wait", name_,
-            std::exchange(drops_untold_, 0), config_.limit);
-  tell_drops_ = now + kTellAgain;
+  for (Event& event : outbox_.take()) add(std::move(event));
+  const std::uint64_t lost = outbox_.lost();
+  note_dropped(lost - std::exchange(lost_before_, lost));
+  tell_dropped();
+}
+
+void Webhook::tell_dropped() {
+  if (const std::uint64_t dropped = drops_.due(steady_now()); dropped != 0)
+    log::warn("event-webhook {}: {} events were dropped: too much waits, or it took others and not them",
+              name_, dropped);
 }
 
 void Webhook::write_journal() {
@@ -205,70 +226,132 @@ void Webhook::write_journal() {
   if (!journal_ || now < write_again_) return;
   const int error = journal_->flush(queue_.events());
   if (error == 0) return;
-  write_again_ = now + kTellAgain;
+  write_again_ = now + Tally::kPause;
   log::error("event-webhook {}: {}: {}; a restart now would lose events", name_, journal_->path(),
              std::strerror(error));
 }
 
 void Webhook::note_failure(const Event& event, const std::string& why, bool is_refused) {
+  const Instant now = steady_now();
+  if (is_refused && !queue_.is_failing()) {
+    refusals_.note();
+    if (const std::uint64_t refused = refusals_.due(now); refused != 0)
+      log::warn("event-webhook {}: {} events were refused and are tried again, such as {} of call {} ({})",
+                name_, refused, event.number, log::quote(cut(event.call_id, kMostShown)), why);
+    return;
+  }
+  if (std::exchange(is_failing_, true)) return;
+  failures_.note();
+  if (failures_.due(now) == 0) return;
+  is_failure_told_ = true;
+  log::warn("event-webhook {}: {}; events wait", name_, why);
+}
+
+void Webhook::note_works() {
+  is_failing_ = false;
+  if (std::exchange(is_failure_told_, false)) log::info("event-webhook {}: it takes events again", name_);
+}
+
+void Webhook::on_done(const Event& event, long status, int code) {
+  const std::uint64_t number = event.number;
+  if (code == CURLE_OK && status >= 200 && status < 300) {
+    ++counts_.delivered;
+    queue_.on_taken(number);
+    if (journal_) journal_->remove(number);
+    static_cast<void>(had_memory([&] { note_works(); }));
+    return;
+  }
+  const bool is_refused = code == CURLE_OK && is_refusal(status);
   ++counts_.failed;
-  if (is_refused)
-    log::warn("event-webhook {}: event {} of call {} was refused ({}), and is tried again", name_,
-              event.number, log::quote(event.call_id), why);
-  else if (!std::exchange(is_failing_, true))
-    log::warn("event-webhook {}: {}; events wait", name_, why);
+  if (queue_.on_failed(number, is_refused, steady_now())) {
+    if (journal_) journal_->remove(number);
+    note_dropped(1);
+  }
+  static_cast<void>(had_memory([&] {
+    const std::string why = code == CURLE_OK ? fmt::format("HTTP status {}", status)
+                                             : std::string(curl_easy_strerror(static_cast<CURLcode>(code)));
+    note_failure(event, why, is_refused);
+  }));
+}
+
+void Webhook::take_over(JournalFile& left) {
+  JournalContents contents = left.load();
+  if (contents.damaged != 0) log::warn("{}: {} lines are damaged", left.path(), contents.damaged);
+  note_dropped(contents.left_out);
+  if (!contents.waiting.empty())
+    log::info("event-webhook {}: {} events of an earlier run wait", name_, contents.waiting.size());
+  const bool is_own = &left == journal_.get();
+  for (Event& event : contents.waiting) {
+    if (!is_own) {
+      add(std::move(event));
+      continue;
+    }
+    // The journal has it already.
+    const std::uint64_t number = event.number;
+    DeliveryQueue::Added added;
+    if (!had_memory([&] { added = queue_.add(std::move(event)); })) added.dropped.push_back(number);
+    for (const std::uint64_t dropped : added.dropped) left.remove(dropped);
+    note_dropped(added.dropped.size());
+  }
+}
+
+void Webhook::open_journal() {
+  if (config_.state_directory.empty()) return;
+  const std::string receiver = config_.receiver.empty() ? receiver_of(config_.url) : config_.receiver;
+  auto journal = JournalFile::open(config_.state_directory, receiver);
+  if (!journal) {
+    log::error("event-webhook {}: {}; a restart will lose events that wait", name_, journal.error());
+    return;
+  }
+  journal_ = std::move(*journal);
+  take_over(*journal_);
+  for (const auto& each : JournalFile::left_behind(config_.state_directory, receiver)) {
+    take_over(*each);
+    // Twice is better than never.
+    if (journal_->flush(queue_.events()) == 0) each->erase();
+  }
+}
+
+bool Webhook::go_on() {
+  const Instant now = steady_now();
+  if (stops_ && !last_chance_) last_chance_ = now + kLastChance;
+  // First, so that the thread ends without memory too.
+  if (last_chance_ && now >= *last_chance_) return false;
+  take_in();
+  write_journal();
+  if (last_chance_ && (queue_.size() == 0 || queue_.is_failing())) return false;
+  while (const Event* event = queue_.take(now)) {
+    if (had_memory([&] { requests_->begin(*event); })) continue;
+    const std::uint64_t number = event->number;
+    if (!queue_.on_failed(number, false, now)) continue;
+    if (journal_) journal_->remove(number);
+    note_dropped(1);
+  }
+  requests_->go_on([this](const Event& event, long status, int code) { on_done(event, status, code); });
+  counts_.waiting = queue_.size();
+  write_journal();
+  Duration most = last_chance_ ? Duration(50ms) : Duration(60s);
+  if (const auto due = queue_.next_due()) most = std::min(most, std::max(Duration{0}, *due - steady_now()));
+  if (write_again_ > now) most = std::min(most, write_again_ - now);
+  // Events that come meanwhile wake the thread.
+  requests_->wait(most);
+  return true;
 }
 
 void Webhook::run() {
   const log::Scope scope(log::Subsystem::kControl);
-  if (!config_.state_directory.empty()) {
-    auto journal = JournalFile::open(config_.state_directory, config_.url);
-    if (journal)
-      journal_ = std::move(*journal);
-    else
-      log::error("event-webhook {}: {}; a restart will lose events that wait", name_, journal.error());
+  if (!had_memory([this] { open_journal(); }))
+    log::error("event-webhook {}: no memory for its journal", name_);
+  for (bool goes_on = true; goes_on;) {
+    if (!had_memory([&] { goes_on = go_on(); })) requests_->wait(kWithoutMemory);
   }
-  if (journal_) {
-    JournalContents left = journal_->load();
-    if (left.damaged != 0) log::warn("{}: {} lines are damaged", journal_->path(), left.damaged);
-    if (!left.waiting.empty())
-      log::info("event-webhook {}: {} events of an earlier run wait", name_, left.waiting.size());
-    for (Event& event : left.waiting) {
-      if (const auto dropped = queue_.add(std::move(event))) journal_->remove(*dropped);
-    }
-  }
-  std::optional<Instant> last_chance;
-  while (true) {
+  static_cast<void>(had_memory([&] {
     take_in();
     write_journal();
-    const Instant now = steady_now();
-    if (stops_ && !last_chance) last_chance = now + kLastChance;
-    if (last_chance && (now >= *last_chance || queue_.size() == 0 || queue_.is_failing())) break;
-    while (const Event* event = queue_.take(now)) requests_->begin(*event);
-    for (const Requests::Done& done : requests_->go_on()) {
-      if (!done.is_taken) {
-        note_failure(done.event, done.why, done.is_refused);
-        queue_.on_failed(done.event.number, done.is_refused, steady_now());
-        continue;
-      }
-      if (std::exchange(is_failing_, false)) log::info("event-webhook {}: it takes events again", name_);
-      ++counts_.delivered;
-      queue_.on_taken(done.event.number);
-      if (journal_) journal_->remove(done.event.number);
-    }
-    counts_.waiting = queue_.size();
-    write_journal();
-    Duration most = last_chance ? Duration(50ms) : Duration(60s);
-    if (const auto due = queue_.next_due()) most = std::min(most, std::max(Duration{0}, *due - steady_now()));
-    if (write_again_ > now) most = std::min(most, write_again_ - now);
-    // Events that come meanwhile wake the thread.
-    requests_->wait(most);
-  }
-  take_in();
-  write_journal();
-  if (queue_.size() != 0)
-    log::info("event-webhook {}: {} events {}", name_, queue_.size(),
-              journal_ ? "wait for the next start" : "are lost, there is no state-dir");
+    if (queue_.size() != 0)
+      log::info("event-webhook {}: {} events {}", name_, queue_.size(),
+                journal_ ? "wait for the next start" : "are lost, there is no state-dir");
+  }));
 }
 
 }  // namespace ferry::events

@@ -6,10 +6,12 @@
 #include "control/events/event_filter.hpp"
 #include "control/events/event_stream.hpp"
 #include "control/protocol/events/outbox.hpp"
+#include "control/protocol/events/tally.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -21,6 +23,10 @@ class JournalFile;
 /// One receiver of events by HTTP.
 struct WebhookConfig {
   std::string url;
+  /// Its place among the receivers, from 1, for people.
+  unsigned number = 1;
+  /// Names its journal; empty = `receiver_of` the URL.
+  std::string receiver;
   /// Signs the bodies; empty = they are not signed.
   std::string secret;
   EventFilter filter;
@@ -35,7 +41,7 @@ struct WebhookCounts {
   std::atomic<std::uint64_t> delivered{0};
   /// Attempts that failed. Each is made again.
   std::atomic<std::uint64_t> failed{0};
-  /// Events that were given up, because too many waited.
+  /// Events that were given up, because too much waited, the receiver did not take them, or memory ran out.
   std::atomic<std::uint64_t> dropped{0};
   std::atomic<std::uint64_t> waiting{0};
 };
@@ -55,16 +61,26 @@ class Webhook final : public EventSubscriber {
 
   void on_event(const Event& event) override;
   [[nodiscard]] const WebhookCounts& counts() const { return counts_; }
-  /// The URL for people: without a user and a query, which may be secret.
+  /// The receiver for people: number, scheme and host. Users, paths and queries may be secret.
   [[nodiscard]] const std::string& name() const { return name_; }
 
  private:
   class Requests;
   /// The life of the thread.
   void run();
+  /// Opens the journal, and takes in what earlier processes left.
+  void open_journal();
+  void take_over(JournalFile& left);
+  /// One turn of the thread. False if it is over.
+  bool go_on();
   /// Moves what control has published to the queue and into the file.
   void take_in();
+  void add(Event event);
+  void on_done(const Event& event, long status, int code);
   void note_failure(const Event& event, const std::string& why, bool is_refused);
+  void note_works();
+  void note_dropped(std::uint64_t events);
+  void tell_dropped();
   void write_journal();
 
   WebhookConfig config_;
@@ -79,10 +95,16 @@ class Webhook final : public EventSubscriber {
   std::unique_ptr<JournalFile> journal_;
   /// The file is not written before; a full disk is not asked all the time.
   Instant write_again_{};
+  /// The receiver does not work, and that was logged.
   bool is_failing_ = false;
-  /// Drops that were not logged so far, and when they are.
-  std::uint64_t drops_untold_ = 0;
-  Instant tell_drops_{};
+  bool is_failure_told_ = false;
+  Tally failures_;
+  Tally refusals_;
+  Tally drops_;
+  /// Losses of the outbox that were counted as drops.
+  std::uint64_t lost_before_ = 0;
+  /// When the end comes at the latest; unset while nothing stops.
+  std::optional<Instant> last_chance_;
   std::atomic<bool> stops_{false};
   /// Declared last: it uses all of the above.
   std::thread thread_;
@@ -90,7 +112,7 @@ class Webhook final : public EventSubscriber {
 
 /// The value of X-Rtpferry-Signature: `sha256=` and the HMAC-SHA256 of the body in hexadecimal (RFC 2104).
 [[nodiscard]] std::string signature_of(std::string_view body, std::string_view secret);
-/// A URL without user, password, query and fragment.
+/// Scheme, host and port of a URL.
 [[nodiscard]] std::string shown_url(std::string_view url);
 
 }  // namespace ferry::events

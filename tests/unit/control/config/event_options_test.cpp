@@ -21,10 +21,12 @@ TEST(EventOptions, WebhooksAreAListOfUrls) {
   ASSERT_TRUE(config);
   EXPECT_EQ(config->events.webhook.urls,
             (std::vector<std::string>{"http://a.example/x?y=1", "https://[::1]:8443"}));
-  for (const char* bad : {"a.example", "ftp://a", "http://", "http:///x", "http://a b", "https//a"}) {
+  for (const char* bad :
+       {"a.example", "ftp://a", "http://", "http:///x", "http://a b", "https//a", "ftp://me:secret@a"}) {
     const auto wrong = load("event-webhook", bad);
     ASSERT_FALSE(wrong) << bad;
     EXPECT_NE(wrong.error().find("is no http:// or https:// URL"), std::string::npos) << wrong.error();
+    EXPECT_EQ(wrong.error().find("secret"), std::string::npos) << wrong.error();
   }
 }
 
@@ -43,6 +45,7 @@ TEST(EventOptions, TheBrokersPortFollowsFromTls) {
   mqtt = load("mqtt-cafile", "/etc/ssl/ca.pem")->events.mqtt;
   EXPECT_TRUE(mqtt.has_tls());
   EXPECT_EQ(mqtt.port_in_force(), 8883);
+  EXPECT_TRUE(load("mqtt-tls-alpn", "mqtt")->events.mqtt.has_tls());
   EXPECT_EQ(load("mqtt-port", "18830")->events.mqtt.port_in_force(), 18830);
 }
 
@@ -55,6 +58,14 @@ TEST(EventOptions, WhatCannotBePublishedIsASentence) {
   EXPECT_EQ(load("mqtt-publish-interval", "50")->events.mqtt.report_interval.count(), 100);
   EXPECT_FALSE(load("mqtt-publish-interval", "x"));
   EXPECT_EQ(load("mqtt-keepalive", "1")->events.mqtt.keep_alive.count(), 5);
+}
+
+TEST(EventOptions, DigitsAreToldOnlyOnRequestAndMessagesHaveASize) {
+  EXPECT_FALSE(Config().events.shows_digits);
+  EXPECT_TRUE(load("event-digits", "yes")->events.shows_digits);
+  EXPECT_EQ(Config().events.mqtt.largest, 65'536u);
+  EXPECT_EQ(load("mqtt-publish-size", "2000")->events.mqtt.largest, 2000u);
+  EXPECT_FALSE(load("mqtt-publish-size", "10"));
 }
 
 TEST(EventOptions, ReportsOfMediaCountAsReportsOfCalls) {

@@ -3,6 +3,7 @@
 #include "control/events/call_events.hpp"
 
 #include "control/manager/manager.hpp"
+#include "tests/support/failing_memory.hpp"
 #include "tests/support/noting_recorder.hpp"
 #include "tests/support/world.hpp"
 
@@ -77,7 +78,7 @@ class CallEventsTest : public ::testing::Test, private events::EventSubscriber {
 
   NotingRecorder recorder_;
   events::EventStream stream_{1};
-  events::CallEvents calls_{stream_, [this] { return world_->clock().wall; }};
+  events::CallEvents calls_{stream_, [this] { return world_->clock().wall; }, events::DigitDisplay::kShown};
   std::unique_ptr<World> world_;
   std::vector<json> told_;
   Endpoint a_{IpAddress::v4({192, 0, 2, 10}), UdpPort{4000}};
@@ -232,6 +233,68 @@ TEST_F(CallEventsTest, KeysAreToldAsPeopleWriteThem) {
   EXPECT_FALSE(told[1].contains("digit")) << "a flash of the hook is no digit";
 }
 
+TEST_F(CallEventsTest, NoDigitIsToldUnlessItIsAskedFor) {
+  dial();
+  Call& call = *world_->manager().find("c");
+  events::CallEvents hiding(stream_, [this] { return world_->clock().wall; });
+  DtmfEvent seven;
+  seven.event = 7;
+  hiding.on_dtmf(call, *call.legs[0], seven);
+  const auto told = of(EventType::kDtmf);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_FALSE(told[0].contains("digit"));
+  EXPECT_FALSE(told[0].contains("event")) << "the event of RFC 4733 is the digit";
+}
+
+TEST_F(CallEventsTest, NoDigitIsToldWhileTheRecordingIsPausedOrDigitsAreGuarded) {
+  auto message = offer("c", "A", audio_sdp(a_));
+  message["record-call"] = "yes";
+  world_->ng(message);
+  world_->ng(answer("c", "A", "B", audio_sdp(b_)));
+  Call& call = *world_->manager().find("c");
+  DtmfEvent seven;
+  seven.event = 7;
+  const auto is_told = [&] {
+    calls_.on_dtmf(call, *call.legs[0], seven);
+    return told_.back().contains("digit") || told_.back().contains("event");
+  };
+  EXPECT_TRUE(is_told());
+  world_->ng({{"command", "pause recording"}, {"call-id", "c"}});
+  EXPECT_FALSE(is_told());
+  world_->ng({{"command", "start recording"}, {"call-id", "c"}});
+  EXPECT_TRUE(is_told());
+  world_->ng({{"command", "block DTMF"}, {"call-id", "c"}});
+  EXPECT_FALSE(is_told());
+  world_->ng({{"command", "unblock DTMF"}, {"call-id", "c"}});
+  EXPECT_TRUE(is_told());
+}
+
+TEST_F(CallEventsTest, WithoutMemoryEventsAreCountedAndTheCallIsForgottenAllTheSame) {
+  const std::string id(200, 'c');
+  dial(id);
+  Call& call = *world_->manager().find(id);
+  DtmfEvent seven;
+  seven.event = 7;
+  const std::size_t before = told_.size();
+  // Every text that has the Call-ID fails, and nothing is thrown at whoever tells.
+  FailingMemory::least = id.size();
+  FailingMemory::failures = 1'000'000;
+  FailingMemory::left = 0;
+  calls_.on_dtmf(call, *call.legs[0], seven);
+  calls_.on_recording(call, RecordingStep::kBegan, "a test");
+  calls_.on_planned(call);
+  calls_.look();
+  calls_.on_ending(call, EndReason::kTimeout, world_->clock());
+  FailingMemory::left = -1;
+  FailingMemory::failures = 0;
+  FailingMemory::least = 0;
+  EXPECT_GE(stream_.counts().without_memory, 3u);
+  EXPECT_EQ(told_.size(), before);
+  EXPECT_EQ(calls_.waiting(), 0u) << "no pointer to the call is left";
+  calls_.on_dtmf(call, *call.legs[0], seven);
+  EXPECT_EQ(told_.size(), before + 1);
+}
+
 TEST_F(CallEventsTest, RecordingsBeginAndEndWithinTheCall) {
   auto message = offer("c", "A", audio_sdp(a_));
   message["record-call"] = "yes";
@@ -268,6 +331,17 @@ TEST_F(CallEventsTest, CallsThatGoOnEndWhenTheRelayStops) {
   const auto ended = of(EventType::kCallEnd);
   ASSERT_EQ(ended.size(), 2u);
   EXPECT_EQ(ended[0]["reason"], "relay-stopped");
+}
+
+TEST_F(CallEventsTest, CallsThatAreJustEndingEndWhenTheRelayStops) {
+  dial("c");
+  Call& call = *world_->manager().find("c");
+  // Its report would come with the next look at the workers.
+  calls_.on_ending(call, EndReason::kRegular, world_->clock());
+  calls_.stop();
+  const auto ended = of(EventType::kCallEnd);
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0]["reason"], to_string(EndReason::kRegular));
 }
 
 class RtpproxyEventsTest : public CallEventsTest {

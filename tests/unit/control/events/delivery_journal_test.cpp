@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/events/delivery_journal.hpp"
 
+#include "control/events/delivery_queue.hpp"
 #include "control/events/event_stream.hpp"
 
 #include <gtest/gtest.h>
@@ -47,6 +48,20 @@ TEST(DeliveryJournal, LinesOfOthersAreSkippedAndCounted) {
     ASSERT_EQ(contents.waiting.size(), 1u) << line;
     EXPECT_EQ(contents.waiting[0].number, 9u) << line;
   }
+}
+
+TEST(DeliveryJournal, AFileIsReadInPartsAndNoMoreWaitsThanMay) {
+  std::string text;
+  for (std::uint64_t n = 1; n <= 9; ++n) text += line_to_add(event(n, "a"));
+  text += "+ " + std::string(2 * JournalReader::kLongestLine, 'x') + "\n" + line_to_remove(9);
+  JournalReader reader(3 * octets_of(event(1, "a")));
+  for (std::size_t at = 0; at < text.size(); at += 7) reader.add(std::string_view(text).substr(at, 7));
+  const JournalContents contents = reader.finish();
+  EXPECT_EQ(contents.damaged, 1u) << "a line that is longer than any of ours";
+  EXPECT_EQ(contents.left_out, 6u);
+  ASSERT_EQ(contents.waiting.size(), 2u);
+  EXPECT_EQ(contents.waiting[0].number, 7u);
+  EXPECT_EQ(contents.waiting[1].number, 8u);
 }
 
 }  // namespace

@@ -3,6 +3,9 @@
 
 #include <chrono>
 #include <random>
+#include <set>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -11,10 +14,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
+using Numbers = std::vector<std::uint64_t>;
+
 class DeliveryQueueTest : public ::testing::Test {
  protected:
-  std::optional<std::uint64_t> add(std::uint64_t number, const std::string& call) {
-    return queue_.add({number, EventType::kDtmf, call, "{}"});
+  void add(std::uint64_t number, const std::string& call) {
+    queue_.add({number, EventType::kDtmf, call, "{}"});
+  }
+  void fail(std::uint64_t number, bool is_refused) {
+    EXPECT_FALSE(queue_.on_failed(number, is_refused, now_));
   }
   /// The number of the next event; 0 = none.
   std::uint64_t take() {
@@ -45,14 +53,14 @@ TEST_F(DeliveryQueueTest, AnEventThatIsRefusedHoldsUpItsCallAlone) {
   add(2, "a");
   add(3, "b");
   EXPECT_EQ(take(), 1u);
-  queue_.on_failed(1, true, now_);
+  fail(1, true);
   EXPECT_EQ(take(), 3u);
   queue_.on_taken(3);
   EXPECT_EQ(take(), 0u);
   EXPECT_EQ(queue_.next_due(), now_ + 1s);
   now_ += 1s;
   EXPECT_EQ(take(), 1u) << "the order of a call stays";
-  queue_.on_failed(1, true, now_);
+  fail(1, true);
   EXPECT_EQ(queue_.next_due(), now_ + 2s);
   now_ += 2s;
   EXPECT_EQ(take(), 1u);
@@ -64,14 +72,16 @@ TEST_F(DeliveryQueueTest, IfNobodyAnswersOneAtATimeIsTriedWithGrowingPauses) {
   for (std::uint64_t n = 1; n <= 20; ++n) add(n, std::to_string(n));
   for (std::size_t n = 1; n <= DeliveryQueue::kParallel; ++n) EXPECT_EQ(take(), n);
   EXPECT_EQ(take(), 0u) << "no more are under way at a time";
-  for (std::size_t n = 1; n <= DeliveryQueue::kParallel; ++n) queue_.on_failed(n, false, now_);
+  for (std::size_t n = 1; n <= DeliveryQueue::kParallel; ++n) fail(n, false);
   EXPECT_TRUE(queue_.is_failing());
   EXPECT_EQ(take(), 0u);
   EXPECT_EQ(queue_.next_due(), now_ + 1s) << "failures at the same time count as one";
   now_ += 1s;
-  EXPECT_NE(take(), 0u);
+  const auto second = take();
+  EXPECT_EQ(second, DeliveryQueue::kParallel + 1)
+      << "another call, because each of the first may be the reason";
   EXPECT_EQ(take(), 0u);
-  queue_.on_failed(1, false, now_);
+  fail(second, false);
   EXPECT_EQ(queue_.next_due(), now_ + 2s);
   now_ += 2s;
   const auto first = take();
@@ -91,14 +101,97 @@ TEST_F(DeliveryQueueTest, ThePauseGrowsToAMinute) {
 
 TEST_F(DeliveryQueueTest, TheOldestGoesIfTooManyWaitButNotOneUnderWay) {
   DeliveryQueue small(2);
-  EXPECT_FALSE(small.add({1, EventType::kDtmf, "a", {}}));
-  EXPECT_FALSE(small.add({2, EventType::kDtmf, "a", {}}));
+  EXPECT_TRUE(small.add({1, EventType::kDtmf, "a", {}}).dropped.empty());
+  EXPECT_TRUE(small.add({2, EventType::kDtmf, "a", {}}).dropped.empty());
   EXPECT_EQ(small.take(now_)->number, 1u);
-  EXPECT_EQ(small.add({3, EventType::kDtmf, "a", {}}), 2u);
-  EXPECT_EQ(small.add({4, EventType::kDtmf, "b", {}}), 3u);
+  EXPECT_EQ(small.add({3, EventType::kDtmf, "a", {}}).dropped, Numbers{2});
+  EXPECT_EQ(small.add({4, EventType::kDtmf, "b", {}}).dropped, Numbers{3});
   small.on_taken(1);
   EXPECT_EQ(small.take(now_)->number, 4u);
   EXPECT_EQ(small.size(), 1u);
+}
+
+TEST_F(DeliveryQueueTest, AnEventThatBreaksTheReceiverDoesNotHoldUpOtherCalls) {
+  for (std::uint64_t n = 1; n <= 5; ++n) add(n, std::to_string(n));
+  std::set<std::uint64_t> taken;
+  // 1 gets status 500 whenever it is tried.
+  for (const auto end = now_ + 10min; now_ < end && taken.size() < 4; now_ += 100ms) {
+    const std::uint64_t number = take();
+    if (number == 0) continue;
+    if (number == 1) {
+      fail(number, false);
+    } else {
+      queue_.on_taken(number);
+      taken.insert(number);
+    }
+  }
+  EXPECT_EQ(taken, (std::set<std::uint64_t>{2, 3, 4, 5}));
+  EXPECT_EQ(queue_.size(), 1u);
+}
+
+TEST_F(DeliveryQueueTest, AnEventIsGivenUpIfTheReceiverTakesOthersAgainAndAgain) {
+  add(1, "a");
+  add(2, "a");
+  std::uint64_t next = 3;
+  unsigned tries = 0;
+  for (const auto end = now_ + 24h; now_ < end && tries <= DeliveryQueue::kMostStrikes; now_ += 1s) {
+    const std::uint64_t number = take();
+    if (number == 0) continue;
+    if (number != 1) {
+      queue_.on_taken(number);
+      continue;
+    }
+    ++tries;
+    if (queue_.on_failed(1, tries % 2 == 0, now_)) break;
+    add(next++, "b");
+  }
+  EXPECT_EQ(tries, DeliveryQueue::kMostStrikes + 1) << "the first failure says nothing";
+  now_ += 1min;
+  EXPECT_EQ(take(), 2u) << "its call goes on";
+}
+
+TEST_F(DeliveryQueueTest, NothingIsGivenUpWhileNobodyTakesAnything) {
+  add(1, "a");
+  for (unsigned n = 0; n < 10 * DeliveryQueue::kMostStrikes; ++n) {
+    ASSERT_EQ(take(), 1u);
+    fail(1, n % 2 == 0);
+    now_ += 1min;
+  }
+  EXPECT_EQ(queue_.size(), 1u);
+}
+
+TEST_F(DeliveryQueueTest, AReceiverThatRefusesEveryCallIsAskedByOneEventAtATime) {
+  for (std::uint64_t n = 1; n <= 90; ++n) add(n, std::to_string(n));
+  for (unsigned n = 0; n < DeliveryQueue::kMostRefused; ++n) fail(take(), true);
+  EXPECT_TRUE(queue_.is_failing());
+  EXPECT_EQ(take(), 0u);
+  now_ += 1s;
+  const std::uint64_t probe = take();
+  EXPECT_NE(probe, 0u);
+  EXPECT_EQ(take(), 0u);
+  queue_.on_taken(probe);
+  EXPECT_FALSE(queue_.is_failing());
+}
+
+TEST_F(DeliveryQueueTest, WhatWaitsIsBoundedByOctets) {
+  const Event large{1, EventType::kDtmf, "a", std::string(1000, 'x')};
+  DeliveryQueue small(100, 3 * octets_of(large));
+  for (std::uint64_t n = 1; n <= 3; ++n)
+    EXPECT_TRUE(small.add({n, EventType::kDtmf, "a", large.text}).dropped.empty());
+  EXPECT_EQ(small.octets(), 3 * octets_of(large));
+  EXPECT_EQ(small.add({4, EventType::kDtmf, "b", std::string(2500, 'x')}).dropped, (Numbers{1, 2, 3}));
+  small.on_taken(small.take(now_)->number);
+  EXPECT_EQ(small.octets(), 0u);
+}
+
+TEST_F(DeliveryQueueTest, ANumberThatIsThereAlreadyIsIgnored) {
+  add(1, "a");
+  EXPECT_FALSE(queue_.add({1, EventType::kDtmf, "b", "other"}).is_new);
+  EXPECT_EQ(take(), 1u);
+  EXPECT_EQ(queue_.events().at(1).call_id, "a");
+  queue_.on_taken(1);
+  EXPECT_EQ(take(), 0u);
+  EXPECT_EQ(queue_.size(), 0u);
 }
 
 TEST_F(DeliveryQueueTest, WhateverFailsEachEventIsTakenOnceAndTheOrderOfItsCallStays) {
@@ -123,7 +216,7 @@ TEST_F(DeliveryQueueTest, WhateverFailsEachEventIsTakenOnceAndTheOrderOfItsCallS
         last[event.call_id] = event.number;
         ++taken;
       } else {
-        queue.on_failed(event.number, luck == 7, now_);
+        EXPECT_FALSE(queue.on_failed(event.number, luck == 7, now_));
       }
     }
     now_ += 100ms;

@@ -2,6 +2,9 @@
 #include "control/events/event_stream.hpp"
 
 #include <functional>
+#include <new>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -49,10 +52,50 @@ TEST_F(EventStreamTest, KeepsTheNewestAndNoMoreThanItsBounds) {
   EXPECT_EQ(stream_.oldest(), 1010u);
   EXPECT_EQ(stream_.next() - stream_.oldest(), EventStream::kMostKept);
   EXPECT_EQ(stream_.at(1010).number, 1010u);
-  publish(std::string(EventStream::kMostOctets + 1, 'x'));
-  EXPECT_EQ(stream_.next() - stream_.oldest(), 1u) << "the newest is kept whatever its size";
-  publish();
-  EXPECT_EQ(stream_.at(stream_.oldest()).call_id, "c");
+  std::vector<std::string> tags(kMostElements, std::string(kMostText, 'x'));
+  std::size_t octets = 0;
+  for (; octets < 2 * EventStream::kMostOctets;)
+    octets += stream_.publish(EventType::kCallStart, "c", {{"tags", tags}}, WallTime{}).text.size();
+  octets = 0;
+  for (std::uint64_t n = stream_.oldest(); n != stream_.next(); ++n) octets += stream_.at(n).text.size();
+  EXPECT_LE(octets, EventStream::kMostOctets);
+  EXPECT_GT(octets, EventStream::kMostOctets / 2);
+}
+
+TEST_F(EventStreamTest, TextsAndListsOfTheNetworkAreCutAndStayDifferent) {
+  const std::string long_id(20'000, 'x');
+  const std::string first = publish(long_id + "1").call_id;
+  const std::string second = publish(long_id + "2").call_id;
+  EXPECT_EQ(first.size(), kMostText);
+  EXPECT_NE(first, second);
+  EXPECT_NE(first.find("..."), std::string::npos);
+  EXPECT_EQ(first, publish(long_id + "1").call_id);
+  const Event& many =
+      stream_.publish(EventType::kCallStart, "c",
+                      {{"tags", std::vector<std::string>(1000, std::string(20'000, 't'))}}, WallTime{});
+  const auto json = nlohmann::json::parse(many.text);
+  EXPECT_EQ(json["tags"].size(), kMostElements);
+  EXPECT_EQ(json["left-out"], 1000 - kMostElements);
+  EXPECT_EQ(json["tags"][0].get<std::string>().size(), kMostText);
+}
+
+TEST_F(EventStreamTest, ASubscriberWithoutMemoryMissesAnEventAndTheOthersGetIt) {
+  Subscriber first, second;
+  first.then = [] { throw std::bad_alloc(); };
+  stream_.subscribe(first);
+  stream_.subscribe(second);
+  EXPECT_NO_THROW(publish());
+  EXPECT_EQ(second.numbers, std::vector<std::uint64_t>{1000});
+  EXPECT_EQ(stream_.counts().without_memory, 1u);
+}
+
+TEST_F(EventStreamTest, ASubscriberThatLeavesLeavesNothingBehind) {
+  Subscriber one;
+  for (int n = 0; n < 1000; ++n) {
+    stream_.subscribe(one);
+    stream_.unsubscribe(one);
+  }
+  EXPECT_EQ(stream_.places(), 0u);
 }
 
 TEST_F(EventStreamTest, SubscribersMayComeAndGoWhileAnEventIsPublished) {

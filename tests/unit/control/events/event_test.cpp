@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/events/event.hpp"
 
+#include "relay/base/printable.hpp"
+
 #include <set>
 #include <sstream>
 #include <string>
@@ -40,6 +42,18 @@ TEST(Event, TimesAreWrittenWithMilliseconds) {
   using namespace std::chrono_literals;
   EXPECT_EQ(iso_time(WallTime{}), "1970-01-01T00:00:00.000Z");
   EXPECT_EQ(iso_time(WallTime{1'790'000'000s + 7ms + 999us}), "2026-09-21T14:13:20.007Z");
+}
+
+TEST(Event, ALongTextIsCutBetweenCharactersAndMarked) {
+  EXPECT_EQ(cut("short"), "short");
+  EXPECT_EQ(cut(std::string(kMostText, 'x')), std::string(kMostText, 'x'));
+  for (std::size_t before = 0; before < 4; ++before) {
+    std::string text(before, 'x');
+    while (text.size() <= kMostText) text += "\xe2\x82\xac";
+    const std::string shown = cut(text);
+    EXPECT_LE(shown.size(), kMostText);
+    EXPECT_TRUE(is_utf8(shown)) << before;
+  }
 }
 
 }  // namespace

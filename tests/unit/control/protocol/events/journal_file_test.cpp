@@ -109,5 +109,42 @@ TEST_F(JournalFileTest, TheFileDoesNotGrowWithWhatIsOver) {
   EXPECT_EQ(left(*file), Numbers{1});
 }
 
+TEST_F(JournalFileTest, WhatOverlappingProcessesLeftIsFound) {
+  auto first = open();
+  auto second = open();
+  add(*second, 7);
+  EXPECT_EQ(second->flush(waiting_), 0);
+  const std::string path = second->path();
+  EXPECT_TRUE(JournalFile::left_behind(folder_.path(), "http://localhost/").empty()) << "both are held";
+  second.reset();
+  {
+    const auto left = JournalFile::left_behind(folder_.path(), "http://localhost/");
+    ASSERT_EQ(left.size(), 1u);
+    EXPECT_EQ(left[0]->path(), path);
+    EXPECT_EQ(JournalFileTest::left(*left[0]), Numbers{7});
+    left[0]->erase();
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(JournalFileTest, AFileWithMuchThatWaitsIsNotWrittenAnewForALittleWaste) {
+  auto file = open();
+  constexpr std::size_t kSize = 100'000;
+  constexpr std::uint64_t kWaiting = 4 * JournalFile::kWaste / kSize;
+  for (std::uint64_t n = 1; n <= kWaiting; ++n) add(*file, n, kSize);
+  EXPECT_EQ(file->flush(waiting_), 0);
+  struct stat before {
+  }, after{};
+  ASSERT_EQ(stat(file->path().c_str(), &before), 0);
+  // More waste than `kWaste`, and less than what waits.
+  for (std::uint64_t n = 1; n <= kWaiting / 3; ++n) remove(*file, n);
+  EXPECT_EQ(file->flush(waiting_), 0);
+  ASSERT_EQ(stat(file->path().c_str(), &after), 0);
+  EXPECT_EQ(before.st_ino, after.st_ino);
+  for (std::uint64_t n = kWaiting / 3 + 1; n <= kWaiting; ++n) remove(*file, n);
+  EXPECT_EQ(file->flush(waiting_), 0);
+  EXPECT_LT(std::filesystem::file_size(file->path()), kSize);
+}
+
 }  // namespace
 }  // namespace ferry::events::journal_file_test

@@ -47,6 +47,14 @@ class Broker {
     connect = body;
     write("\x20\x02\0\0", 4);
   }
+  /// Waits for a connection and its first octet; -1 if none comes.
+  int first_octet() {
+    pollfd waiting{listening_.get(), POLLIN, 0};
+    if (poll(&waiting, 1, 20'000) != 1) return -1;
+    client_.reset(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    char octet = 0;
+    return read_exactly(&octet, 1) ? static_cast<std::uint8_t>(octet) : -1;
+  }
   void hang_up() { client_.reset(); }
   struct Message {
     std::string topic, payload;
@@ -192,6 +200,81 @@ TEST_F(MqttPublisherTest, ACertificateThatCannotBeReadIsASentence) {
   EXPECT_EQ(fault_of(bad), "mqtt-certfile and mqtt-keyfile belong together");
   bad.host.clear();
   EXPECT_EQ(fault_of(bad), "") << "without a broker nobody asks";
+}
+
+TEST_F(MqttPublisherTest, AMessageThatIsTooLargeIsDroppedAndCounted) {
+  Broker broker;
+  auto small = settings(broker);
+  small.largest = 1024;
+  MqttPublisher publisher(small);
+  publisher.on_event({1, EventType::kDtmf, "c", std::string(1025, 'x')});
+  publisher.on_event(event(2));
+  EXPECT_EQ(publisher.counts().dropped, 1u);
+  broker.accept();
+  EXPECT_TRUE(until([&] { return publisher.is_connected(); }));
+  publisher.go_on();
+  EXPECT_EQ(broker.next().payload, "{\"id\":2}");
+}
+
+TEST_F(MqttPublisherTest, AMessageThatTheBrokerNeverTakesIsGivenUp) {
+  Broker broker(false);
+  MqttPublisher publisher(settings(broker));
+  publisher.on_event(event(1));
+  for (int n = 0; n < MqttPublisher::kMostShortLives; ++n) {
+    broker.accept();
+    EXPECT_TRUE(until([&] { return publisher.is_connected(); }));
+    publisher.go_on();
+    EXPECT_EQ(broker.next().payload, "{\"id\":1}");
+    broker.hang_up();
+    EXPECT_TRUE(until([&] { return !publisher.is_connected(); }));
+  }
+  publisher.on_event(event(2));
+  EXPECT_EQ(publisher.counts().dropped, 1u);
+  broker.accept();
+  EXPECT_TRUE(until([&] { return publisher.is_connected(); }));
+  publisher.go_on();
+  EXPECT_EQ(broker.next().payload, "{\"id\":2}");
+}
+
+TEST_F(MqttPublisherTest, OctetsThatWaitAreBounded) {
+  MqttSettings nobody;
+  nobody.host = "127.0.0.1";
+  nobody.port = 1;
+  nobody.largest = 4 * 1024 * 1024;
+  MqttPublisher publisher(nobody);
+  const std::string large(1024 * 1024, 'x');
+  for (std::uint64_t n = 0; n < 100; ++n) publisher.on_event({n, EventType::kDtmf, "c", large});
+  EXPECT_LE(publisher.waiting() * large.size(), MqttPublisher::kMostOctets);
+  EXPECT_EQ(publisher.counts().dropped + publisher.waiting(), 100u);
+}
+
+TEST_F(MqttPublisherTest, APasswordInClearIsWarnedOfAndAnyOptionOfTlsMeansTls) {
+  MqttSettings unsafe;
+  unsafe.host = "broker.example";
+  unsafe.password = "secret";
+  EXPECT_TRUE(warning_about(unsafe).starts_with("mqtt-pass goes to the broker in clear"));
+  MqttSettings here = unsafe;
+  here.host = "127.0.0.1";
+  EXPECT_EQ(warning_about(here), "");
+  for (std::string MqttSettings::*option :
+       {&MqttSettings::ca_file, &MqttSettings::ca_path, &MqttSettings::certificate, &MqttSettings::key,
+        &MqttSettings::alpn}) {
+    MqttSettings safe = unsafe;
+    safe.*option = "x";
+    EXPECT_TRUE(safe.has_tls());
+    EXPECT_EQ(warning_about(safe), "");
+  }
+}
+
+TEST_F(MqttPublisherTest, WithAnOptionOfTlsAloneNothingGoesOutInClear) {
+  Broker broker;
+  auto tls = settings(broker);
+  tls.user = "me";
+  tls.password = "secret";
+  tls.alpn = "mqtt";
+  MqttPublisher publisher(tls);
+  // A handshake of TLS begins with 22 (RFC 8446 section 5.1), CONNECT with 16.
+  EXPECT_EQ(broker.first_octet(), 22);
 }
 
 }  // namespace

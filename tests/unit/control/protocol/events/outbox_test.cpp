@@ -10,7 +10,7 @@ namespace {
 
 TEST(Outbox, KeepsTheOrderAndCountsWhatDoesNotFit) {
   int woken = 0;
-  Outbox<int> box(3, [&] { ++woken; });
+  Outbox<int> box(3, 1000, [&] { ++woken; });
   for (int n = 1; n <= 5; ++n) box.add(n);
   EXPECT_EQ(box.take(), (std::vector<int>{1, 2, 3}));
   EXPECT_EQ(box.lost(), 2u);
@@ -20,9 +20,20 @@ TEST(Outbox, KeepsTheOrderAndCountsWhatDoesNotFit) {
   EXPECT_EQ(box.take(), std::vector<int>{6});
 }
 
+TEST(Outbox, OctetsAreBoundedToo) {
+  Outbox<int> box(100, 1000, [] {});
+  box.add(1, 600);
+  box.add(2, 600);
+  box.add(3, 400);
+  EXPECT_EQ(box.lost(), 1u);
+  EXPECT_EQ(box.take(), (std::vector<int>{1, 3}));
+  box.add(4, 1000);
+  EXPECT_EQ(box.take(), std::vector<int>{4}) << "what was taken waits no more";
+}
+
 TEST(Outbox, EachValueReachesTheOtherThreadOnce) {
   constexpr int kValues = 20'000;
-  Outbox<int> box(kValues, [] {});
+  Outbox<int> box(kValues, 0, [] {});
   std::jthread control([&] {
     for (int n = 0; n < kValues; ++n) box.add(n);
   });
