@@ -16,8 +16,7 @@ namespace ferry::events {
 class EventPages final : public http::LivePages {
  public:
   /// `stream` must outlive this object and all feeds. `wall` gives the time of events `lost`.
-  EventPages(EventStream& stream, std::function<WallTime()> wall)
-      : stream_(stream), wall_(std::move(wall)) {}
+  EventPages(EventStream& stream, std::function<WallTime()> wall) : stream_(stream), wall_(std::move(wall)) {}
 
   [[nodiscard]] bool has(std::string_view path) const override { return path == "/events"; }
   std::variant<std::unique_ptr<http::LiveFeed>, http::Reply> open(std::string_view target,
@@ -26,7 +25,7 @@ class EventPages final : public http::LivePages {
   /// Sends each client a sign of life. To be called every 15 s or so: proxies close silent connections.
   void send_signs_of_life();
   /// Clients that read the page now.
-  [[nodiscard]] std::size_t clients() const { return feeds_.size(); }
+  [[nodiscard]] std::size_t clients() const override { return feeds_.size(); }
 
  private:
   class Feed;
