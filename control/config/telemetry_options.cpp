@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Options of what other systems are told: names of metrics, Graphite, InfluxDB, Homer.
+// Options of what other systems are told: names of metrics, Graphite, InfluxDB, Homer. No error repeats a
+// text that may have a password in it: errors go to logs.
 
 #include "control/config/config.hpp"
 #include "control/config/option_row.hpp"
@@ -22,7 +23,7 @@ string read_server(string_view text, ServerName& target) {
   const string_view port = colon == string_view::npos ? text : text.substr(colon + 1);
   if (host.starts_with('[') && host.ends_with(']')) {
     host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != string_view::npos) {
+  } else if (host.find(':') != string_view::npos && host.find('@') == string_view::npos) {
     return fmt::format("'{}': an IPv6 address stands in brackets, as [2001:db8::1]:2003", text);
   }
   const auto is_bad = [](unsigned char c) {
@@ -31,16 +32,27 @@ string read_server(string_view text, ServerName& target) {
   ServerName server;
   if (host.empty() || std::ranges::any_of(host, is_bad) ||
       !read_number<std::uint16_t>(port, server.port, 1, 65535).empty())
-    return fmt::format("'{}' is no HOST:PORT", text);
+    return text.find('@') == string_view::npos ? fmt::format("'{}' is no HOST:PORT", text)
+                                               : string("the value is no HOST:PORT");
   server.host = host;
   target = std::move(server);
   return {};
 }
 
+bool has_bad_character(string_view text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c <= ' ' || c > '~'; });
+}
+
 /// Begins of names must not break a line of the protocol.
 string read_prefix(string_view text, string& target) {
-  if (std::ranges::any_of(text, [](unsigned char c) { return c <= ' ' || c > '~'; }))
-    return fmt::format("'{}' has a character that cannot stand in a name", text);
+  if (has_bad_character(text)) return fmt::format("'{}' has a character that cannot stand in a name", text);
+  target = text;
+  return {};
+}
+
+/// Tokens and passwords.
+string read_secret(string_view text, string& target) {
+  if (has_bad_character(text)) return "the value has a character that cannot stand there";
   target = text;
   return {};
 }
@@ -54,9 +66,8 @@ string read_interval(string_view text, std::chrono::seconds& target) {
 
 string read_influx_url(Config& c, string_view text) {
   if (!text.starts_with("http://") && !text.starts_with("https://"))
-    return fmt::format("'{}' is no http:// or https:// URL", text);
-  if (std::ranges::any_of(text, [](unsigned char ch) { return ch <= ' ' || ch > '~'; }))
-    return "the URL has a character that cannot stand there";
+    return "the value is no http:// or https:// URL";
+  if (has_bad_character(text)) return "the URL has a character that cannot stand there";
   c.telemetry.influx.url = text;
   return {};
 }
@@ -95,12 +106,12 @@ constexpr OptionRow kTelemetryRows[] = {
      return wrong;
    }, "S", "time after which the relay gives up a connection to Graphite that is not there or takes nothing, and tries again (default 10)"},
   {"influxdb-url", 0, OptionKind::kValue, read_influx_url, "URL", "InfluxDB that gets all metrics by its line protocol, such as http://HOST:8086/write?db=NAME or http://HOST:8086/api/v2/write?org=ORG&bucket=BUCKET"},
-  {"influxdb-token", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_prefix(v, c.telemetry.influx.token); }, "TEXT", "token that InfluxDB asks for; better in the file than on the command line"},
+  {"influxdb-token", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_secret(v, c.telemetry.influx.token); }, "TEXT", "token that InfluxDB asks for; better in the file than on the command line"},
   {"influxdb-interval", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_interval(v, c.telemetry.influx.interval); }, "S", "time between two reports to InfluxDB (default 10)"},
   {"homer", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_server(v, c.telemetry.homer.server); }, "HOST:PORT", "Homer server that gets RTCP reports and the quality of calls, by HEP version 3; they name Call-IDs and addresses"},
   {"homer-protocol", 0, OptionKind::kValue, read_transport, "udp|tcp|tls", "how reports go to Homer (default udp); with tls the relay checks Homer's certificate"},
   {"homer-id", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_number<std::uint32_t>(v, c.telemetry.homer.id, 0, UINT32_MAX); }, "N", "number of this relay as a capture agent of Homer (default 0)"},
-  {"homer-password", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_prefix(v, c.telemetry.homer.password); }, "TEXT", "authentication key that Homer asks for; better in the file than on the command line"},
+  {"homer-password", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_secret(v, c.telemetry.homer.password); }, "TEXT", "authentication key that Homer asks for; better in the file than on the command line"},
   {"homer-ca", 0, OptionKind::kValue, [](Config& c, string_view v) { c.telemetry.homer.ca_file = v; return string(); }, "FILE", "authorities (PEM) that Homer's certificate may come from with tls (default: those of the host)"},
   {"homer-disable-rtcp-stats", 0, OptionKind::kSwitch, read_no_reports, "", "send Homer no RTCP reports and no quality of calls"},
   {"homer-enable-ng", 0, OptionKind::kSwitch, [](Config& c, string_view v) { return set_switch(c.telemetry.homer.sends_ng, v); }, "", "send Homer messages of the NG protocol and their replies as JSON, without keys and passwords"},

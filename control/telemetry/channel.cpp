@@ -2,13 +2,21 @@
 // Streams and requests go through libcurl, which looks names up, connects with a time-out and does TLS. A
 // stream is a libcurl connection without a protocol on it (CURLOPT_CONNECT_ONLY).
 //
+// Nothing ends a name lookup of the C library, which may take half a minute. So each lookup has a thread of
+// its own, and a channel that shall end leaves it behind: libcurl does that by CURLOPT_QUICK_EXIT, datagrams
+// by `look_up`. The thread that stays owns what it writes to, and holds nothing else.
+//
 // A server that closed a stream is noticed before the next message, or that message would be lost: the kernel
 // takes octets for a closed connection once. What a server sends on a stream is read and thrown away.
 
 #include "control/telemetry/channel.hpp"
 
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include <curl/curl.h>
@@ -38,13 +46,58 @@ struct FreeList {
 using Curl = std::unique_ptr<CURL, FreeCurl>;
 using Headers = std::unique_ptr<curl_slist, FreeList>;
 
+struct FreeAddresses {
+  void operator()(addrinfo* list) const { freeaddrinfo(list); }
+};
+using Addresses = std::unique_ptr<addrinfo, FreeAddresses>;
+
+/// What a lookup finds, shared with its thread.
+struct Lookup {
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  // Below: guarded by `mutex`.
+  bool is_done = false;
+  int error = 0;
+  Addresses found;
+};
+
+void run(Lookup& lookup, const std::string& host, const std::string& port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_DGRAM;
+  addrinfo* all = nullptr;
+  const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &all);
+  const std::lock_guard lock(lookup.mutex);
+  lookup.is_done = true;
+  lookup.error = error;
+  if (error == 0) lookup.found.reset(all);
+  lookup.changed.notify_all();
+}
+
+/// Looks up where datagrams for the server go, until `stop`. Returns what went wrong; empty: nothing.
+std::string look_up(const ServerName& server, const std::stop_token& stop, Addresses& found) {
+  const auto lookup = std::make_shared<Lookup>();
+  try {
+    std::thread([lookup, host = server.host, port = std::to_string(server.port)] {
+      run(*lookup, host, port);
+    }).detach();
+  } catch (const std::system_error& e) {
+    return fmt::format("no thread for the lookup of its name: {}", e.what());
+  }
+  std::unique_lock lock(lookup->mutex);
+  if (!lookup->changed.wait(lock, stop, [&] { return lookup->is_done; })) return "the relay stops";
+  if (lookup->error != 0) return gai_strerror(lookup->error);
+  found = std::move(lookup->found);
+  return {};
+}
+
 /// libcurl calls this during a transfer; anything but 0 ends it.
 int is_stopped(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return static_cast<const std::stop_token*>(stop)->stop_requested() ? 1 : 0;
 }
 std::size_t swallow(char*, std::size_t size, std::size_t count, void*) { return size * count; }
 
-/// A handle for this URL: no signals (there are threads), no proxy of the environment, no redirects.
+/// A handle for this URL: no signals (there are threads), no proxy of the environment, no redirects, and no
+/// wait for a lookup that is no longer needed.
 Curl make_handle(const std::string& url, const std::stop_token& stop, long connect_seconds) {
   Curl handle(curl_easy_init());
   if (!handle) return handle;
@@ -54,6 +107,7 @@ Curl make_handle(const std::string& url, const std::stop_token& stop, long conne
   curl_easy_setopt(handle.get(), CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(handle.get(), CURLOPT_PROXY, "");
   curl_easy_setopt(handle.get(), CURLOPT_CONNECTTIMEOUT, connect_seconds);
+  curl_easy_setopt(handle.get(), CURLOPT_QUICK_EXIT, 1L);
   curl_easy_setopt(handle.get(), CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(handle.get(), CURLOPT_XFERINFOFUNCTION, &is_stopped);
   curl_easy_setopt(handle.get(), CURLOPT_XFERINFODATA, &stop);
@@ -88,7 +142,7 @@ class StreamChannel final : public Channel {
   }
 
   Delivery send(std::string_view message, const std::stop_token& stop) override {
-    if (!is_alive()) return {Outcome::kBroken, "the server closed the connection"};
+    if (!is_alive(stop)) return {Outcome::kBroken, "the server closed the connection"};
     const auto end = steady_clock::now() + options_.timeout;
     while (!message.empty()) {
       std::size_t sent = 0;
@@ -108,15 +162,18 @@ class StreamChannel final : public Channel {
   }
 
  private:
-  /// False if the server has closed the connection. Reads what it sent.
-  bool is_alive() {
-    char unused[1024];
-    while (true) {
+  /// False if the server has closed the connection. Reads what it sent, but no more than `kMostReads` times:
+  /// a server that never stops to send may hold up no message.
+  bool is_alive(const std::stop_token& stop) {
+    constexpr int kMostReads = 64;
+    char unused[4096];
+    for (int reads = 0; reads < kMostReads && !stop.stop_requested(); ++reads) {
       std::size_t size = 0;
       const CURLcode code = curl_easy_recv(handle_.get(), unused, sizeof unused, &size);
       if (code == CURLE_AGAIN) return true;
       if (code != CURLE_OK || size == 0) return false;
     }
+    return true;
   }
 
   std::string url_;
@@ -133,14 +190,10 @@ class DatagramChannel final : public Channel {
   DatagramChannel(const DatagramChannel&) = delete;
   DatagramChannel& operator=(const DatagramChannel&) = delete;
 
-  std::string open(const std::stop_token&) override {
+  std::string open(const std::stop_token& stop) override {
     close();
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_DGRAM;
-    addrinfo* found = nullptr;
-    const int error = getaddrinfo(server_.host.c_str(), std::to_string(server_.port).c_str(), &hints, &found);
-    if (error != 0) return gai_strerror(error);
-    const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> all(found, &freeaddrinfo);
+    Addresses found;
+    if (std::string wrong = look_up(server_, stop, found); !wrong.empty()) return wrong;
     socket_ = socket(found->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (socket_ < 0 || connect(socket_, found->ai_addr, found->ai_addrlen) != 0) return std::strerror(errno);
     return {};

@@ -28,8 +28,8 @@ struct Delivery {
   std::string why;
 };
 
-/// One thread at a time. It waits for nothing longer than its time-out, and not much longer than until
-/// `stop`.
+/// One thread at a time. It waits for nothing longer than its time-out, and returns within about a second
+/// after `stop`, whatever the server or the resolver does.
 class Channel {
  public:
   virtual ~Channel() = default;

@@ -146,6 +146,8 @@ void HomerReports::turn(const Services& services, Duration passed, const Clock& 
       ++next;
     }
   }
+  // No time has passed.
+  if (visited.empty()) return;
   last_ = visited.back();
   for (std::size_t i = 0; i < visited.size(); ++i) tell(*visited[i], snapshots[i], clock);
 }
@@ -155,24 +157,41 @@ void HomerReports::tell(const Call& call, const CallSnapshots& snapshots, const 
   for (const auto& leg : call.legs) {
     for (const auto& media : leg->medias) {
       const MediaView view = snapshots.view_of(media->id);
-      const LocalPorts* ports = media->via->used_ports();
-      if (view.active == nullptr || ports == nullptr || ports->local == nullptr) continue;
-      if (const Endpoint& peer = view.active->latch[0].peer; peer.is_set())
-        known.places[media->id].remote = peer;
-      const bool is_muxed = media->via->mux_used;
-      const Endpoint& from = view.active->destination[is_muxed ? 0 : 1];
-      const Endpoint to{ports->local->address,
-                        UdpPort{static_cast<std::uint16_t>(ports->port.value + (is_muxed ? 0 : 1))}};
-      const MediaView::Stream* own = view.newest_stream();
-      for (const ListenerReport& report : view.reports) {
-        Instant& told = known.told[{media->id, report.about.value}];
-        if (report.at <= told) continue;
-        told = report.at;
-        send(from, to, clock.wall - (clock.now - report.at), hep_type::kRtcp, plain_id(call),
-             rtcp_json(report, own == nullptr ? Ssrc{} : own->counters.ssrc));
-      }
+      tell_media(call, *media, view, known, clock);
+      // A party may report about ever new streams.
+      std::erase_if(known.told, [&](const auto& each) {
+        const auto is_about = [&](const ListenerReport& report) {
+          return report.about.value == each.first.second;
+        };
+        return each.first.first == media->id && std::ranges::none_of(view.reports, is_about);
+      });
     }
   }
+}
+
+void HomerReports::tell_media(const Call& call, const Media& media, const MediaView& view, Known& known,
+                              const Clock& clock) {
+  const LocalPorts* ports = media.via->used_ports();
+  if (view.active == nullptr || ports == nullptr || ports->local == nullptr) return;
+  if (const Endpoint& peer = view.active->latch[0].peer; peer.is_set()) known.places[media.id].remote = peer;
+  const bool is_muxed = media.via->mux_used;
+  const Endpoint& from = view.active->destination[is_muxed ? 0 : 1];
+  const Endpoint to{ports->local->address,
+                    UdpPort{static_cast<std::uint16_t>(ports->port.value + (is_muxed ? 0 : 1))}};
+  const MediaView::Stream* own = view.newest_stream();
+  for (const ListenerReport& report : view.reports) {
+    Instant& told = known.told[{media.id, report.about.value}];
+    if (report.at <= told) continue;
+    told = report.at;
+    send(from, to, clock.wall - (clock.now - report.at), hep_type::kRtcp, plain_id(call),
+         rtcp_json(report, own == nullptr ? Ssrc{} : own->counters.ssrc));
+  }
+}
+
+std::size_t HomerReports::streams() const {
+  std::size_t count = 0;
+  for (const auto& [call, known] : calls_) count += known.told.size();
+  return count;
 }
 
 void HomerReports::tell_ng(std::string_view text, std::string_view call_id, const IpAddress& from,

@@ -40,6 +40,8 @@ class HomerReports final : public CallObserver {
   /// Sends a text as a message of the NG protocol. `from` has no port, as the service does not know it.
   void tell_ng(std::string_view text, std::string_view call_id, const IpAddress& from, bool is_reply,
                WallTime at);
+  /// How many streams it keeps the time of a report of.
+  [[nodiscard]] std::size_t streams() const;
   /// Packets that were too large for HEP.
   [[nodiscard]] std::uint64_t too_large() const { return too_large_; }
 
@@ -67,12 +69,16 @@ class HomerReports final : public CallObserver {
   };
   /// What is known of a running call.
   struct Known {
-    /// When the newest report about each stream came that was sent on.
+    /// When the newest report about each stream came that was sent on; only those that the worker still
+    /// keeps.
     std::map<std::pair<MediaId, std::uint32_t>, Instant> told;
     /// Where each media is. The ports of a party may be closed before its call ends, so they are noted when
     /// they are made.
     std::map<MediaId, Place> places;
   };
+  /// Sends the reports about one media that were not sent before.
+  void tell_media(const Call& call, const Media& media, const MediaView& view, Known& known,
+                  const Clock& clock);
   void note_places(const Call& call);
   void note_ending(const Call& call);
   void tell_quality(const CallReport& report);

@@ -15,9 +15,11 @@ Sender::Sender(std::unique_ptr<Channel> channel, Options options)
 }
 
 Sender::~Sender() {
-  thread_.request_stop();
+  stop_soon();
   thread_.join();
 }
+
+void Sender::stop_soon() { thread_.request_stop(); }
 
 void Sender::send(std::string message) {
   const std::lock_guard lock(mutex_);

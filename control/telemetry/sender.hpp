@@ -45,11 +45,14 @@ class Sender {
   };
 
   Sender(std::unique_ptr<Channel> channel, Options options);
-  /// Ends the thread. What waits is lost.
+  /// Ends the thread, which takes about a second if it waits for the server. What waits is lost.
   ~Sender();
   Sender(const Sender&) = delete;
   Sender& operator=(const Sender&) = delete;
 
+  /// Tells the thread to end, and does not wait for it: several senders then end at the same time. Any
+  /// thread.
+  void stop_soon();
   /// Hands over a message. Never waits for the server. Any thread.
   void send(std::string message);
   [[nodiscard]] Figures figures() const;

@@ -2,7 +2,8 @@
 // A request for rows goes like this: all calls are sorted by what the health watch found last, the first ones
 // are chosen, some of them are looked at anew, and those rows leave whose number of change is above the
 // client's cursor. Looks are what costs (a snapshot from the worker, verdicts, words), so they are bounded:
-// rows that do not exist are made, then those of calls in trouble or with fresh signalling, then the oldest.
+// rows that do not exist are made, and those of calls with fresh signalling, then those of calls in trouble,
+// then the oldest. A client that asks for ever other calls makes the board forget the rows of those before.
 //
 // Samples are taken in turns: a call in trouble every two seconds, the others every ten, with 48 looks a
 // second at most.
@@ -95,7 +96,7 @@ void CallBoard::renew(std::span<const Call* const> calls, const Clock& clock) {
     if (kept.version == 0 || hash != kept.hash) kept.version = ++version_;
     kept.row = std::move(row);
     kept.hash = hash;
-    kept.made = clock.now;
+    kept.made = kept.wanted = clock.now;
     kept.signal = call.last_signal;
     kept.severity = health.found().severity;
     kept.cause = health.found().cause;
@@ -105,17 +106,20 @@ void CallBoard::renew(std::span<const Call* const> calls, const Clock& clock) {
 std::vector<const Call*> CallBoard::stale(std::span<const Call* const> calls, const Clock& clock) {
   std::vector<const Call*> chosen;
   std::vector<std::pair<Instant, const Call*>> later;
+  const auto choose = [&](const Call* call) {
+    if (chosen.size() < kNewRows) chosen.push_back(call);
+  };
   for (const Call* call : calls) {
     const auto found = kept_.find(call->serial);
     if (found == kept_.end()) {
-      chosen.push_back(call);
+      choose(call);
       continue;
     }
     Kept& kept = found->second;
     kept.wanted = clock.now;
     const bool is_deleted = call->delete_at.has_value();
     if (is_deleted != kept.row["deleting"].get<bool>() || call->last_signal != kept.signal) {
-      chosen.push_back(call);
+      choose(call);
       continue;
     }
     if (is_deleted || clock.now - kept.made < kFresh) continue;
@@ -152,17 +156,27 @@ json CallBoard::rows(const Wish& wish, const Clock& clock) {
   json order = json::array();
   json news = json::array();
   for (const Call* call : calls) {
-    Kept& kept = kept_[call->serial];
-    kept.wanted = clock.now;
     order.push_back(call->serial);
-    if (kept.version > known) news.push_back(kept.row);
+    const auto kept = kept_.find(call->serial);
+    if (kept != kept_.end() && kept->second.version > known) news.push_back(kept->second.row);
   }
+  forget_oldest();
   return {{"cursor", fmt::format("{}-{}", mark_, version_)},
           {"at_ms", unix_ms(clock.wall)},
           {"total", services_.calls.size()},
           {"found", found},
           {"order", std::move(order)},
           {"calls", std::move(news)}};
+}
+
+void CallBoard::forget_oldest() {
+  if (kept_.size() <= kMostKept) return;
+  std::vector<std::pair<Instant, std::uint64_t>> all;
+  all.reserve(kept_.size());
+  for (const auto& [serial, kept] : kept_) all.emplace_back(kept.wanted, serial);
+  const auto end = all.begin() + static_cast<std::ptrdiff_t>(all.size() - kMostKept);
+  std::ranges::nth_element(all, end);
+  for (auto each = all.begin(); each != end; ++each) kept_.erase(each->second);
 }
 
 json CallBoard::timeline(std::uint64_t serial) const {

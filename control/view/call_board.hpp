@@ -23,9 +23,9 @@ struct Clock;
 
 /// Makes rows of calls, and keeps them, so that a client gets only those that are news to it.
 ///
-/// Bounded, whatever the number of calls and clients: a row is made anew twice a second at most, and a
-/// request makes at most `kLooks` rows beside those that nobody has asked for before. Changes no call.
-/// Borrows everything. Control thread only.
+/// Bounded, whatever the number of calls and clients: a row is made anew twice a second at most, a request
+/// makes at most `kNewRows` rows, and at most `kMostKept` rows are kept. Changes no call. Borrows everything.
+/// Control thread only.
 class CallBoard {
  public:
   /// The most rows of a reply, and how many there are if the client does not say.
@@ -33,6 +33,10 @@ class CallBoard {
   static constexpr std::size_t kRows = 200;
   /// The most rows that a request makes anew, and the most samples that a turn takes.
   static constexpr std::size_t kLooks = 48;
+  /// The most rows that a request makes, those of calls that nobody has asked for before included.
+  static constexpr std::size_t kNewRows = 128;
+  /// The most rows that are kept. Those that nobody has asked for the longest time go first.
+  static constexpr std::size_t kMostKept = 2000;
 
   /// `mark` tells this process from others: a cursor of another one is void.
   CallBoard(const Services& services, const HealthWatch& watch, std::string mark)
@@ -46,11 +50,14 @@ class CallBoard {
     std::string cursor{};
     std::size_t limit = kRows;
   };
-  /// The calls, worst first: `order` has the numbers of all, `calls` the rows that are news.
+  /// The calls, worst first: `order` has the numbers of all, `calls` the rows that are news. Rows of more
+  /// than `kNewRows` new calls come with the next replies, those of the worst calls first.
   [[nodiscard]] nlohmann::json rows(const Wish& wish, const Clock& clock);
   /// What was seen of the call with this number (`id` of its row), oldest first. Null if there is no such
   /// call.
   [[nodiscard]] nlohmann::json timeline(std::uint64_t serial) const;
+  /// How many rows are kept.
+  [[nodiscard]] std::size_t kept() const { return kept_.size(); }
   /// Takes samples of some calls, and forgets those that are gone. To be called once a second.
   void tick(const Clock& clock);
 
@@ -74,6 +81,8 @@ class CallBoard {
   void look_at(std::span<const Call* const> calls, const Clock& clock, Take take);
   /// Makes the rows of these calls.
   void renew(std::span<const Call* const> calls, const Clock& clock);
+  /// Forgets the rows above `kMostKept`.
+  void forget_oldest();
   /// Calls that are due for a sample.
   [[nodiscard]] std::vector<const Call*> due(Instant now);
 

@@ -143,8 +143,9 @@ def web(program):
         raw.settimeout(3)
         raw.sendall(("GET /ping HTTP/1.1\r\nHost: 127.0.0.1:1\r\n" + "".join(h + "\r\n" for h in headers) + "\r\n").encode())
         return raw.recv(64).split(b"\r\n")[0].split()[1] in (b"401", b"403")
-    check(refused(HTTP, "Origin: https://evil.example") and not refused(HTTP, "Origin: http://127.0.0.1:9"),
-          "CTL-8: a page of another site is refused")
+    check(refused(HTTP, "Origin: https://evil.example") and not refused(HTTP, "Origin: http://127.0.0.1:1")
+          and refused(HTTP, "Origin: http://127.0.0.1:9"),
+          "CTL-8: a page of another site or port is refused")
     idle = socket.create_connection(("127.0.0.1", HTTP), 3)
     idle.settimeout(4)
     check(idle.recv(10) == b"", "an idle connection is closed")

@@ -3,7 +3,9 @@
 //
 // The members are declared in the order in which they need each other, so the order of their declarations is
 // a part of the design: what feeds another part is destroyed before it. Workers end before the recorder and
-// the engine, listeners before the services behind them.
+// the engine, listeners before the services behind them. Parts with threads that may wait for other hosts are
+// told to stop when the loop ends, before anything is destroyed, so that they wait at the same time
+// (`stop_soon`).
 //
 // One timer a second (`tick`) drives time-outs, rates, limits and the watch over the kernel's forwarding; a
 // second one looks at running calls in turns. Events of workers wake the loop through a descriptor. `reload`
@@ -91,6 +93,12 @@ PromptLibraryConfig sound_settings(const Config& config) {
       throw std::runtime_error(fmt::format("tone={}: {}", name, defined.error()));
   }
   return settings;
+}
+
+/// Tells a part that the daemon stops, if its threads may wait for other hosts.
+template <class Part>
+void stop_soon(Part& part) {
+  if constexpr (requires { part.stop_soon(); }) part.stop_soon();
 }
 
 /// All parts that live while the daemon serves.
@@ -194,6 +202,8 @@ class Daemon {
     // Calls that are just ending are reported with their figures.
     manager_.flush(system_clocks());
     event_outputs_.stop();
+    stop_soon(event_outputs_);
+    stop_soon(telemetry_);
   }
   std::size_t calls() const { return manager_.size(); }
   /// Tells the service manager that calls may come.

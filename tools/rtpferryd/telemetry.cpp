@@ -71,6 +71,12 @@ std::unique_ptr<Sender> Telemetry::make_sender(std::string name, std::unique_ptr
                                   Sender::Options{.name = std::move(name), .backlog = backlog, .say = say});
 }
 
+void Telemetry::stop_soon() {
+  for (const auto* sender : {&graphite_, &influx_, &homer_}) {
+    if (*sender) (*sender)->stop_soon();
+  }
+}
+
 void Telemetry::make_homer() {
   const HomerSettings& homer = settings_.homer;
   auto channel =

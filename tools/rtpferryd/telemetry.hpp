@@ -24,7 +24,13 @@ namespace ferry {
 class Telemetry {
  public:
   explicit Telemetry(TelemetrySettings settings);
+  ~Telemetry() { stop_soon(); }
+  Telemetry(const Telemetry&) = delete;
+  Telemetry& operator=(const Telemetry&) = delete;
 
+  /// Tells all senders to end, and does not wait for them: the daemon stops. What is sent from now on is
+  /// lost.
+  void stop_soon();
   /// Begins to follow calls and commands.
   void follow(SessionManager& manager, ng::NgService& ng);
   /// To be called once a second: sends what is due.

@@ -26,7 +26,7 @@ class EventPages final : public http::LivePages {
   /// Sends each client a sign of life. To be called every 15 s or so: proxies close silent connections.
   void send_signs_of_life();
   /// Clients that read the page now.
-  [[nodiscard]] std::size_t clients() const { return feeds_.size(); }
+  [[nodiscard]] std::size_t clients() const override { return feeds_.size(); }
 
  private:
   class Feed;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The folder that has the journals of all receivers.
 #pragma once
 

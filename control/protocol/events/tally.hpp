@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts what is logged at most once in 10 s (LIM-4).
 #pragma once
 

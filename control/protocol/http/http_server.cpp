@@ -3,15 +3,16 @@
 //
 // The session of a client is a RequestReader until a request asks for a WebSocket or a live page, and that
 // from then on. Each request passes `refusal` first, whatever its path and method: the number of Host lines,
-// the token (CTL-8), the name that it calls this host by, and the page that sends it (CTL-13). Only then does
-// `answer` choose between POST for the handler, WebSocket, live pages, and pages.
+// the token (CTL-8), the name that it calls this host by, and the origin of the page that sends it (CTL-13).
+// A page that the browser does not name gets the files of the front alone. Only then does `answer` choose
+// between POST for the handler, WebSocket, live pages, and pages.
 #include "control/protocol/http/http_server.hpp"
 
 #include "control/log/log.hpp"
 #include "control/protocol/http/live_outputs.hpp"
+#include "control/protocol/http/origin_guard.hpp"
 #include "control/protocol/http/web_socket.hpp"
 #include "control/protocol/stream_listener.hpp"
-#include "control/sdp/sdp.hpp"
 
 #include <algorithm>
 #include <array>
@@ -45,18 +46,6 @@ std::optional<std::string_view> wanted_protocol(const Request& request,
   return found == known.end() ? std::nullopt : std::optional(*found);
 }
 
-/// True if the page that sends the request (Origin) belongs to the host that it asks, or if there is no page:
-/// browsers name the page, programs do not.
-bool is_own_page(const Request& request) {
-  std::string_view origin = request.header("Origin");
-  if (origin.empty()) return true;
-  if (const auto scheme = origin.find("://"); scheme != std::string_view::npos)
-    origin.remove_prefix(scheme + 3);
-  const auto from = host_of(origin);
-  const auto to = host_of(request.header("Host"));
-  return from && to && sdp::equal_ignoring_case(*from, *to);
-}
-
 /// Names of the host: those of the configuration, and those of the certificate.
 std::vector<std::string> all_names(const TlsContext* tls, std::vector<std::string> names) {
   if (tls == nullptr) return names;
@@ -69,12 +58,17 @@ Reply plain(int status, std::string_view reason, std::string body) {
   return {status, reason, "text/plain", std::move(body), {}};
 }
 Reply not_found() { return plain(404, "Not Found", "not found\n"); }
+Reply foreign_page() { return plain(403, "Forbidden", "refused: the page is of another site\n"); }
+
+bool only_reads(const Request& request) { return request.method == "GET" || request.method == "HEAD"; }
 
 std::string text_of(const Reply& reply, bool with_body, bool stays_open, WallTime now) {
+  // A browser that reads one of them twice takes it for damaged.
+  const bool has_guards = reply.headers.find("Cross-Origin-Resource-Policy") != std::string_view::npos;
   return fmt::format(
-      "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n{}\r\n{}",
+      "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}Connection: {}\r\n{}\r\n{}",
       reply.status, reply.reason, date_of(now), reply.type, reply.body.size(),
-      stays_open ? "keep-alive" : "close", reply.headers,
+      has_guards ? std::string_view() : kReplyGuards, stays_open ? "keep-alive" : "close", reply.headers,
       with_body ? std::string_view(reply.body) : std::string_view());
 }
 
@@ -134,7 +128,7 @@ class HttpServer::Client final : public Session {
 
   /// Nothing is sent before the page has taken the request, because it may refuse it.
   Progress begin_live_page(const Request& request) {
-    auto live = make_live_connection(connection_, request);
+    auto live = make_live_connection(connection_, request, server_.live_text_);
     auto opened = server_.live_pages_->open(request.target, last_event_id(request), *live);
     if (const auto* refused = std::get_if<Reply>(&opened)) {
       connection_.write(text_of(*refused, true, false, server_.clock_()));
@@ -167,6 +161,7 @@ HttpServer::HttpServer(Connections& connections, const Endpoint& local, const Tl
     : handler_(handler),
       clock_(std::move(clock)),
       options_(std::move(options)),
+      has_tls_(tls != nullptr),
       asks_for_certificate_(tls != nullptr && tls->asks_for_certificate()),
       hosts_(all_names(tls, options_.names)),
       listener_(connections, listen_on_tcp(local),
@@ -205,7 +200,7 @@ std::optional<Reply> HttpServer::refusal(const Request& request) const {
                       "sends the token of http-token may use any\n",
                       log::quote(*name)));
   }
-  if (!is_own_page(request)) return plain(403, "Forbidden", "refused: the page is of another site\n");
+  if (requester_of(request, has_tls_) == Requester::kForeignOrigin) return foreign_page();
   return std::nullopt;
 }
 
@@ -213,23 +208,31 @@ std::variant<Reply, HttpServer::Becomes> HttpServer::answer(const Request& reque
   const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
   if (auto refused = refusal(request)) {
     if (refused->status != 401) return std::move(*refused);
-    if (front_ && (request.method == "GET" || request.method == "HEAD")) {
+    if (front_ && only_reads(request)) {
       if (auto file = front_(path)) return std::move(*file);
     }
     listener_.note_without_token(source);
     return std::move(*refused);
+  }
+  if (requester_of(request, has_tls_) == Requester::kForeignPage) {
+    // A link on another page may lead to the relay's page, but only its own page may ask for more.
+    const bool is_front = front_ && only_reads(request) && front_(path);
+    return is_front ? get(request, source) : foreign_page();
   }
   if (request.method == "OPTIONS") return Reply{};
   if (request.method == "POST") {
     auto reply = handler_.on_post(path, request, source);
     return reply ? std::move(*reply) : not_found();
   }
-  if (request.method != "GET" && request.method != "HEAD")
+  if (!only_reads(request))
     return Reply{405, "Method Not Allowed", "text/plain", "no such method\n",
                  "Allow: GET, HEAD, POST, OPTIONS\r\n"};
   if (subprotocol_of(request)) return Becomes::kSubprotocol;
-  if (request.method == "GET" && live_pages_ != nullptr && live_pages_->has(path) && may_read(source))
-    return Becomes::kLivePage;
+  if (request.method == "GET" && live_pages_ != nullptr && live_pages_->has(path) && may_read(source)) {
+    if (live_pages_->clients() < kMostLivePages) return Becomes::kLivePage;
+    return Reply{503, "Service Unavailable", "text/plain",
+                 fmt::format("{} clients read live pages already\n", kMostLivePages), "Retry-After: 10\r\n"};
+  }
   return get(request, source);
 }
 

@@ -6,6 +6,7 @@
 #include "control/protocol/connections/connections.hpp"
 #include "control/protocol/http/command_handler.hpp"
 #include "control/protocol/http/host_guard.hpp"
+#include "control/protocol/http/live_outputs.hpp"
 #include "control/protocol/http/live_page.hpp"
 #include "control/protocol/http/request_reader.hpp"
 
@@ -42,6 +43,10 @@ struct HttpOptions {
 /// handler. Control thread only.
 class HttpServer {
  public:
+  /// The most clients that read live pages, over all listeners (CTL-12): each message goes to each of them.
+  /// One more gets 503.
+  static constexpr std::size_t kMostLivePages = 32;
+
   /// Binds `local`. `tls` null = HTTP, else HTTPS. `connections`, `tls` and `handler` must outlive the
   /// server. `clock` gives the date of replies. Throws std::system_error if the address cannot be bound.
   HttpServer(Connections& connections, const Endpoint& local, const TlsContext* tls, CommandHandler& handler,
@@ -77,8 +82,8 @@ class HttpServer {
   /// True if a token is asked for and the request has it. The comparison takes constant time.
   [[nodiscard]] bool has_token(const Request& request) const;
   /// The reply that refuses a request for its token (CTL-8), for the name that it calls this host by, or for
-  /// the page that sends it (CTL-13); nothing if all is well. A client with the token or a certificate may
-  /// use any name.
+  /// the origin of the page that sends it (CTL-13); nothing if all is well. A client with the token or a
+  /// certificate may use any name.
   [[nodiscard]] std::optional<Reply> refusal(const Request& request) const;
   /// The reply to GET and HEAD: `/ping`, a page, or 404.
   Reply get(const Request& request, const IpAddress& source) const;
@@ -86,11 +91,13 @@ class HttpServer {
   CommandHandler& handler_;
   std::function<WallTime()> clock_;
   HttpOptions options_;
+  bool has_tls_;
   bool asks_for_certificate_;
   HostGuard hosts_;
   PageSource pages_;
   /// Null if there are none.
   LivePages* live_pages_ = nullptr;
+  EventStreamText live_text_;
   FrontSource front_;
   /// Declared last: destroying it ends the clients, which use the members above.
   Listener listener_;

@@ -30,7 +30,8 @@ std::string_view in_query(std::string_view target, std::string_view name) {
 /// Server-Sent Events (the HTML standard, "Server-sent events").
 class EventStreamConnection final : public LiveConnection {
  public:
-  explicit EventStreamConnection(Connection& connection) : connection_(connection) {}
+  EventStreamConnection(Connection& connection, EventStreamText& text)
+      : connection_(connection), text_(text) {}
 
   void begin(const Request&, std::string_view date) override {
     connection_.may_idle();
@@ -38,23 +39,21 @@ class EventStreamConnection final : public LiveConnection {
     // 2000 ms.
     connection_.write(
         fmt::format("HTTP/1.1 200 OK\r\nDate: {}\r\nContent-Type: text/event-stream\r\n"
-                    "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\nConnection: close\r\n\r\n"
+                    "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n{}Connection: close\r\n\r\n"
                     "retry: 2000\n\n",
-                    date));
+                    date, kReplyGuards));
   }
   Progress serve(evbuffer* input) override {
     evbuffer_drain(input, evbuffer_get_length(input));
     return Progress::kNothing;
   }
   [[nodiscard]] bool is_ready() const override { return takes_more(connection_); }
-  void send(const LiveMessage& message) override {
-    connection_.write(
-        fmt::format("id: {}\nevent: {}\ndata: {}\n\n", message.number, message.name, message.text));
-  }
+  void send(const LiveMessage& message) override { connection_.write(text_.of(message)); }
   void send_sign_of_life() override { connection_.write(":\n\n"); }
 
  private:
   Connection& connection_;
+  EventStreamText& text_;
 };
 
 /// Text messages of a WebSocket.
@@ -87,9 +86,23 @@ std::optional<std::uint64_t> last_event_id(const Request& request) {
   return number;
 }
 
-std::unique_ptr<LiveConnection> make_live_connection(Connection& connection, const Request& request) {
+std::string_view EventStreamText::of(const LiveMessage& message) {
+  // The number alone does not name a message: a client that missed events is told so under the number of one.
+  if (octets_.empty() || message.number != number_ || message.name != name_ || message.text != text_) {
+    octets_.clear();
+    number_ = message.number;
+    name_ = message.name;
+    text_ = message.text;
+    octets_ = fmt::format("id: {}\nevent: {}\ndata: {}\n\n", message.number, message.name, message.text);
+    ++made_;
+  }
+  return octets_;
+}
+
+std::unique_ptr<LiveConnection> make_live_connection(Connection& connection, const Request& request,
+                                                     EventStreamText& text) {
   if (asks_for_web_socket(request)) return std::make_unique<WebSocketConnection>(connection);
-  return std::make_unique<EventStreamConnection>(connection);
+  return std::make_unique<EventStreamConnection>(connection, text);
 }
 
 }  // namespace ferry::http

@@ -5,6 +5,7 @@
 
 #include "control/protocol/http/command_handler.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -55,6 +56,8 @@ class LivePages {
   virtual std::variant<std::unique_ptr<LiveFeed>, Reply> open(std::string_view target,
                                                               std::optional<std::uint64_t> last,
                                                               LiveOutput& output) = 0;
+  /// Feeds that live now, those of other listeners included.
+  [[nodiscard]] virtual std::size_t clients() const = 0;
 };
 
 /// The number in `Last-Event-ID`, or in `last-event-id` of the query, for clients that cannot set headers.

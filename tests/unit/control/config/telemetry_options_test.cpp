@@ -43,6 +43,28 @@ TEST(TelemetryOptions, GoodAndBadValues) {
   }
 }
 
+TEST(TelemetryOptions, NoErrorRepeatsASecret) {
+  const struct {
+    const char* name;
+    const char* bad;
+  } rows[] = {
+      {"influxdb-url", "ftp://user:hush@db.example.net/write"},
+      {"influxdb-url", "user:hush@db.example.net"},
+      {"influxdb-url", "http://user:hush@db.example.net/a b"},
+      {"influxdb-token", "hush hush"},
+      {"homer-password", "hush hush"},
+      {"homer", "user:hush@homer:9060"},
+      {"graphite", "tcp://user:hush@graphite:2003"},
+      {"graphite", "hush@graphite"},
+  };
+  for (const auto& row : rows) {
+    Config config;
+    const std::string wrong = set_option(config, row.name, row.bad);
+    EXPECT_NE(wrong, "") << row.bad;
+    EXPECT_EQ(wrong.find("hush"), std::string::npos) << wrong;
+  }
+}
+
 TEST(TelemetryOptions, ValuesAreKeptWhereTheyAreRead) {
   Config config;
   set_option(config, "graphite", "[2001:db8::1]:2003");

@@ -139,6 +139,28 @@ TEST_F(Homer, TurnsPassAllCallsAndTakeABoundedNumber) {
   EXPECT_TRUE(packets_.empty());
 }
 
+TEST_F(Homer, ATurnAfterNoTimeTellsNothing) {
+  world_->ng(offer("c", "A", audio_sdp(a_)));
+  turn(0ms);
+  EXPECT_TRUE(packets_.empty());
+}
+
+TEST_F(Homer, APartyThatReportsAboutEverNewStreamsIsNotRememberedForAllOfThem) {
+  call("c");
+  constexpr std::uint32_t kStreams = 40;
+  for (std::uint32_t ssrc = 1000; ssrc < 1000 + kStreams; ++ssrc) {
+    for (std::uint16_t n = 1; n <= 5; ++n) {
+      world_->send(a_, at(to_a_), rtp('A', ssrc, n));
+      world_->run(world_->elapsed() + 20ms);
+    }
+    world_->send(rtcp(b_), at(to_b_, 1), sender_report(2, ssrc << 16, ssrc, 0, 0, 64));
+    world_->run(world_->elapsed() + 20ms);
+    turn();
+  }
+  EXPECT_EQ(of(telemetry::hep_type::kRtcp).size(), kStreams) << "each was told";
+  EXPECT_LT(reports_->streams(), kStreams / 2);
+}
+
 TEST_F(Homer, NgMessagesAreToldWithTheirDirection) {
   const IpAddress proxy = IpAddress::v4({192, 0, 2, 1});
   reports_->tell_ng("{\"command\":\"ping\"}", "c", proxy, false, world_->clock().wall);

@@ -3,7 +3,9 @@
 
 #include "control/telemetry/sender.hpp"
 
+#include <atomic>
 #include <condition_variable>
+#include <latch>
 #include <mutex>
 #include <vector>
 
@@ -150,6 +152,44 @@ TEST(Sender, WhatTheServerRefusesIsGivenUpAndCounted) {
   sender.send("good");
   EXPECT_EQ(server.wait_for(1), std::vector<std::string>{"good"});
   EXPECT_EQ(sender.figures().failed, 2u);
+}
+
+/// A server that answers nothing before the channel is told to stop. All of them stand at the same time.
+class Silent final : public Channel {
+ public:
+  explicit Silent(std::latch& all_wait, std::atomic<int>& stopped) : all_wait_(all_wait), stopped_(stopped) {}
+  std::string open(const std::stop_token& stop) override {
+    all_wait_.count_down();
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    std::unique_lock lock(mutex);
+    changed.wait(lock, stop, [] { return false; });
+    ++stopped_;
+    stopped_.notify_all();
+    return "stopped";
+  }
+  Delivery send(std::string_view, const std::stop_token&) override { return {}; }
+
+ private:
+  std::latch& all_wait_;
+  std::atomic<int>& stopped_;
+};
+
+TEST(Sender, SeveralAreToldToStopBeforeTheFirstIsWaitedFor) {
+  std::latch all_wait(3);
+  std::atomic<int> stopped = 0;
+  Told told;
+  std::vector<std::unique_ptr<Sender>> senders;
+  for (int n = 0; n < 3; ++n) {
+    senders.push_back(std::make_unique<Sender>(std::make_unique<Silent>(all_wait, stopped), options(told)));
+    senders.back()->send("a");
+  }
+  all_wait.wait();
+  for (const auto& sender : senders) sender->stop_soon();
+  for (int seen = stopped; seen < 3; seen = stopped) stopped.wait(seen);
+  EXPECT_EQ(stopped, 3) << "no sender was destroyed so far";
+  senders.clear();
+  EXPECT_TRUE(told.lines.empty());
 }
 
 TEST(Sender, ItEndsAtOnceWhileItsServerIsAway) {

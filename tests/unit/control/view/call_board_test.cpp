@@ -16,6 +16,7 @@ using nlohmann::json;
 
 class CallBoardTest : public testing::Test {
  protected:
+  explicit CallBoardTest(const SmallRelay::Options& options = {}) : relay_(options) {}
   json rows(CallBoard::Wish wish = {}) { return board_.rows(wish, relay_.clock()); }
   json row(const std::string& call_id) {
     const json reply = rows();
@@ -59,6 +60,12 @@ class CallBoardTest : public testing::Test {
   SmallRelay relay_;
   CallBoard board_{relay_.manager.services(), relay_.manager.health(), "mark"};
   std::uint16_t packet_ = 0;
+};
+
+/// With ports for thousands of calls.
+class CrowdedBoardTest : public CallBoardTest {
+ protected:
+  CrowdedBoardTest() : CallBoardTest({.first = UdpPort{10000}, .last = UdpPort{59999}}) {}
 };
 
 TEST_F(CallBoardTest, NoCalls) {
@@ -156,6 +163,36 @@ TEST_F(CallBoardTest, ALimitHoldsAndTheNumberFoundIsTold) {
   EXPECT_EQ(reply["order"].size(), 2u);
   EXPECT_EQ(reply["calls"].size(), 2u);
   EXPECT_EQ(reply["found"], 5);
+}
+
+TEST_F(CrowdedBoardTest, CTL12_ARequestMakesABoundedNumberOfRowsAndTheRestComesLater) {
+  const std::size_t calls = CallBoard::kNewRows + 20;
+  for (std::size_t i = 0; i < calls; ++i) relay_.add_call(fmt::format("call-{}", i));
+  const json first = rows({.limit = CallBoard::kMostRows});
+  EXPECT_EQ(first["order"].size(), calls);
+  EXPECT_EQ(first["calls"].size(), CallBoard::kNewRows);
+  EXPECT_EQ(first["calls"][0]["id"], first["order"][0]) << "the worst come first";
+  const json second = rows({.cursor = first["cursor"], .limit = CallBoard::kMostRows});
+  EXPECT_EQ(second["calls"].size(), 20u);
+  EXPECT_TRUE(rows({.cursor = second["cursor"], .limit = CallBoard::kMostRows})["calls"].empty());
+}
+
+TEST_F(CrowdedBoardTest, CTL12_ABoundedNumberOfRowsIsKeptAndThoseInUseStay) {
+  const std::size_t calls = CallBoard::kMostKept + 200;
+  for (std::size_t i = 0; i < calls; ++i) relay_.add_call(fmt::format("call-{:05}", i));
+  // Each text is found in ten calls.
+  for (std::size_t i = 0; i < calls / 10; ++i) {
+    relay_.network.advance_to(relay_.network.now() + 1ms);
+    rows({.match = "call-00000"});
+    rows({.match = fmt::format("call-{:04}", i)});
+    ASSERT_LE(board_.kept(), CallBoard::kMostKept);
+  }
+  EXPECT_EQ(board_.kept(), CallBoard::kMostKept);
+  const std::string cursor = rows({.match = "call-00000"})["cursor"];
+  EXPECT_TRUE(rows({.match = "call-00000", .cursor = cursor})["calls"].empty())
+      << "it was asked for all the time";
+  EXPECT_EQ(rows({.match = "call-0001", .cursor = cursor})["calls"].size(), 10u)
+      << "forgotten, and made anew";
 }
 
 TEST_F(CallBoardTest, ATimelineHasSamplesOfTheWholeCall) {

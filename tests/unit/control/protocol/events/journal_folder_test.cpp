@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "control/protocol/events/journal_folder.hpp"
 
 #include "control/events/event_stream.hpp"

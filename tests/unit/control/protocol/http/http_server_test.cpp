@@ -158,14 +158,67 @@ TEST_F(HttpServerTest, CTL8_PagesOfOtherSitesAreRefused) {
   const struct {
     const char* origin;
     int status;
-  } rows[] = {{"http://localhost", 200},     {"https://LOCALHOST:9", 200},
-              {"http://evil.example", 403},  {"null", 403},
-              {"http://relay.example", 403}, {"http://localhost.evil.example", 403}};
+  } rows[] = {{"http://localhost:2225", 200}, {"http://LOCALHOST:2225", 200},
+              {"http://evil.example", 403},   {"null", 403},
+              {"http://relay.example", 403},  {"http://localhost.evil.example", 403},
+              {"http://localhost", 403},      {"http://localhost:3000", 403},
+              {"https://localhost:2225", 403}};
   for (const auto& row : rows) {
     EXPECT_EQ(
         status(*server, get("/ping", "Host: localhost:2225\r\nOrigin: " + std::string(row.origin) + "\r\n")),
         row.status)
         << row.origin;
+  }
+}
+
+TEST_F(HttpServerTest, CTL13_APageThatTheBrowserDoesNotNameGetsTheFrontAlone) {
+  const auto server = serve();
+  server->set_pages([](std::string_view target) -> std::optional<http::Reply> {
+    return http::Reply{200, "OK", "text/plain", std::string(target), {}};
+  });
+  server->set_front([](std::string_view path) -> std::optional<http::Reply> {
+    if (path != "/" && path != "/web/app.js") return std::nullopt;
+    return http::Reply{200, "OK", "text/html", "the page\n", {}};
+  });
+  const std::string ask = "Host: localhost\r\nSec-Fetch-Site: ";
+  const struct {
+    std::string request;
+    int status;
+  } rows[] = {
+      {get("/", ask + "cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"), 200},
+      {get("/web/app.js", ask + "cross-site\r\n"), 200},
+      {get("/metrics", ask + "cross-site\r\n"), 403},
+      {get("/metrics", ask + "same-site\r\n"), 403},
+      {get("/ping", ask + "cross-site\r\n"), 403},
+      {get("/api/v1/calls", ask + "cross-site\r\nSec-Fetch-Mode: navigate\r\n"), 403},
+      {"HEAD /metrics HTTP/1.1\r\n" + ask + "cross-site\r\n\r\n", 403},
+      {"POST / HTTP/1.1\r\nContent-Length: 0\r\n" + ask + "cross-site\r\n\r\n", 403},
+      {get("/metrics", ask + "same-origin\r\n"), 200},
+      {get("/metrics", ask + "none\r\n"), 200},
+      {get("/metrics"), 200},
+  };
+  for (const auto& row : rows) EXPECT_EQ(status(*server, row.request), row.status) << row.request;
+}
+
+TEST_F(HttpServerTest, CTL13_NoReplyMayBeReadByAnotherOriginOrTakenForAnotherType) {
+  const auto server = serve();
+  const auto count = [](const std::string& text, std::string_view line) {
+    std::size_t found = 0;
+    for (auto at = text.find(line); at != std::string::npos; at = text.find(line, at + 1)) ++found;
+    return found;
+  };
+  server->set_pages([](std::string_view target) -> std::optional<http::Reply> {
+    http::Reply reply{200, "OK", "text/plain", "page\n", {}};
+    if (target == "/guarded")
+      reply.headers = "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n";
+    return reply;
+  });
+  for (const std::string& request : {get("/metrics"), get("/guarded"), get("/ping"), post("/ng", "x"),
+                                     get("/ping", "Host: evil.example\r\n")}) {
+    std::string text;
+    status(*server, request, &text);
+    EXPECT_EQ(count(text, "\r\nCross-Origin-Resource-Policy: same-origin\r\n"), 1u) << request << text;
+    EXPECT_EQ(count(text, "\r\nX-Content-Type-Options: nosniff\r\n"), 1u) << request << text;
   }
 }
 

@@ -40,6 +40,7 @@ class Pages final : public http::LivePages {
     if (target.ends_with("bad")) return http::Reply{400, "Bad Request", "text/plain", "a sentence\n", {}};
     return std::make_unique<Feed>(*this, output);
   }
+  [[nodiscard]] std::size_t clients() const override { return others + (feed == nullptr ? 0 : 1); }
   void send(std::string text) {
     waiting.push_back(std::move(text));
     if (feed != nullptr) feed->go_on();
@@ -62,6 +63,8 @@ class Pages final : public http::LivePages {
   std::optional<std::uint64_t> last_number;
   std::vector<std::string> waiting;
   std::size_t sent = 0;
+  /// Clients of other listeners.
+  std::size_t others = 0;
   Feed* feed = nullptr;
 };
 
@@ -140,6 +143,35 @@ TEST_F(LivePageTest, APageMayRefuseARequest) {
   }
 }
 
+TEST_F(LivePageTest, CTL12_NoMoreThanSomeClientsReadOverAllListeners) {
+  serve();
+  pages_.others = http::HttpServer::kMostLivePages - 1;
+  auto last = ask("/live");
+  EXPECT_TRUE(last.heard().starts_with("HTTP/1.1 200 "));
+  for (const std::string& headers : {std::string(), upgrade()}) {
+    auto refused = ask("/live", headers);
+    EXPECT_TRUE(refused.heard().starts_with("HTTP/1.1 503 ")) << refused.heard();
+    EXPECT_NE(refused.heard().find("Retry-After: "), std::string::npos);
+    refused.send("GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    EXPECT_TRUE(until([&] { return refused.heard().ends_with("pong\n"); })) << "it may ask for other pages";
+  }
+  last.close();
+  EXPECT_TRUE(until([&] { return pages_.feed == nullptr; }));
+  EXPECT_TRUE(ask("/live").heard().starts_with("HTTP/1.1 200 "));
+}
+
+TEST(EventStreamText, AMessageForManyClientsIsWrittenOnce) {
+  http::EventStreamText text;
+  for (int client = 0; client < 30; ++client)
+    EXPECT_EQ(text.of({7, "word", "{}"}), "id: 7\nevent: word\ndata: {}\n\n");
+  EXPECT_EQ(text.made(), 1u);
+  EXPECT_EQ(text.of({8, "word", "{}"}), "id: 8\nevent: word\ndata: {}\n\n");
+  EXPECT_EQ(text.of({8, "lost", "{}"}), "id: 8\nevent: lost\ndata: {}\n\n");
+  EXPECT_EQ(text.of({8, "lost", "{\"count\":1}"}), "id: 8\nevent: lost\ndata: {\"count\":1}\n\n");
+  EXPECT_EQ(text.of({8, "word", "{}"}), "id: 8\nevent: word\ndata: {}\n\n");
+  EXPECT_EQ(text.made(), 5u);
+}
+
 TEST_F(LivePageTest, AHeadHasNoMessages) {
   serve();
   auto client = ask("/live", {}, "HEAD");
@@ -158,8 +190,9 @@ TEST_F(LivePageTest, CTL8_WithoutTheTokenNothingIsShown) {
 TEST_F(LivePageTest, CTL13_PagesOfOtherSitesGetNothing) {
   serve();
   for (const std::string& headers : {std::string(), upgrade()}) {
-    EXPECT_TRUE(
-        ask("/live", headers + "Origin: https://evil.example\r\n").heard().starts_with("HTTP/1.1 403 "));
+    for (const char* page : {"Origin: https://evil.example\r\n", "Origin: http://localhost:3000\r\n",
+                             "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n"})
+      EXPECT_TRUE(ask("/live", headers + page).heard().starts_with("HTTP/1.1 403 ")) << page;
   }
   EXPECT_TRUE(pages_.targets.empty());
 }
