@@ -68,7 +68,8 @@ CASES = {
     "RtpferryAfterCallFailed": ({'rtpferry_recording_hooks_failed_total{hook="upload"}': "0x35 1x5"}, {'rtpferry_recording_hooks_failed_total{hook="upload"}': "1x40"}),
     "RtpferryControlOpen": ({'rtpferry_control_exposure{guard="open"}': "1x40"}, {'rtpferry_control_exposure{guard="loopback"}': "1x40"}),
     "RtpferryControlAttacked": ({'rtpferry_control_refused_total{reason="not-allowed"}': "0+600x40"}, {'rtpferry_control_refused_total{reason="not-allowed"}': "0+3x40"}),
-    "RtpferryReportsNotTaken": ({'rtpferry_telemetry_up{server="homer"}': "0x40"}, {'rtpferry_telemetry_up{server="homer"}': "1x40"}),
+    "RtpferryReportsNotTaken": ({'rtpferry_telemetry_up{server="homer"}': "0x40", 'rtpferry_telemetry_waiting_bytes{server="homer"}': "900x40"},
+                                {'rtpferry_telemetry_up{server="homer"}': "0x40", 'rtpferry_telemetry_waiting_bytes{server="homer"}': "0x40"}),
     "RtpferryBrokenInvariant": ({"rtpferry_broken_invariants_total": "0x35 1x5"}, {"rtpferry_broken_invariants_total": "1x90"}),
     "RtpferryDraining": ({"rtpferry_draining": "1x90"}, {"rtpferry_draining": "0x90"}),
 }
