@@ -73,7 +73,7 @@ class Talk:
         self.running = True
         self.thread = threading.Thread(target=self.play, daemon=True)
 
-    def play(self):
+    def play(self, p95):
         while self.running:
             self.stage.play(0.5)
 
@@ -189,7 +189,7 @@ def keys(eyes, lossy):
     eyes.do("main", "headline", like=f"of {CALLS} calls")
 
 
-def updates(eyes, talk, rounds=20):
+def updates(eyes, talk, most, rounds=20):
     """How soon after the relay's reply the page shows a call that begins, and one that is deleted."""
     took = []
     for _ in range(rounds):
@@ -207,7 +207,7 @@ def updates(eyes, talk, rounds=20):
         took.append(time.monotonic() - start)
     took.sort()
     p95 = took[int(len(took) * 0.95) - 1]
-    check(p95 <= 1.0, f"p95 of an update is {p95:.2f} s of {len(took)} (median {took[len(took) // 2]:.2f} s, worst {took[-1]:.2f} s)")
+    check(p95 <= most, f"p95 of an update is {p95:.2f} s of {len(took)} (median {took[len(took) // 2]:.2f} s, worst {took[-1]:.2f} s)")
 
 
 def hostile(eyes, talk):
@@ -286,7 +286,7 @@ def play(build, shots):
         talk.thread.start()
         find_lossy(eyes, lossy)
         keys(eyes, lossy)
-        updates(eyes, talk)
+        updates(eyes, talk, p95)
         hostile(eyes, talk)
         accessible(eyes, lossy)
         if shots:
@@ -309,10 +309,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", required=True, help="folder of rtpferryd")
     parser.add_argument("--shots", help="folder for pictures")
+    parser.add_argument("--p95", type=float, default=1.0, help="longest p95 of an update, seconds; more on a host that is busy with other work")
     given = parser.parse_args()
     try:
         need("chromium", "node", "npm", "ip")
-        play(os.path.abspath(given.build), given.shots and os.path.abspath(given.shots))
+        play(os.path.abspath(given.build), given.shots and os.path.abspath(given.shots), given.p95)
     except Skip as why:
         print(f"skipped: {why}")
         return 77
