@@ -73,7 +73,7 @@ class Talk:
         self.running = True
         self.thread = threading.Thread(target=self.play, daemon=True)
 
-    def play(self, p95):
+    def play(self):
         while self.running:
             self.stage.play(0.5)
 
@@ -270,7 +270,7 @@ def pictures(eyes, talk, lossy, folder):
         eyes.do(name, "close")
 
 
-def play(build, shots):
+def play(build, shots, p95):
     own_network()
     relay = Daemon(os.path.join(build, "rtpferryd"), "--config-file=none", f"--interface={RELAY}", "--num-threads=1", f"--listen-ng=127.0.0.1:{NG}", f"--listen-http=127.0.0.1:{HTTP}", f"--http-token={TOKEN}",
                    "--control-socket=none", "--offload=off", "--log-level=4", "--unheard-per-address=1000", defaults=False)
