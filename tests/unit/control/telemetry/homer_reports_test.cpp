@@ -157,8 +157,10 @@ TEST_F(Homer, APartyThatReportsAboutEverNewStreamsIsNotRememberedForAllOfThem) {
     world_->run(world_->elapsed() + 20ms);
     turn();
   }
-  EXPECT_EQ(of(telemetry::hep_type::kRtcp).size(), kStreams) << "each was told";
-  EXPECT_LT(reports_->streams(), kStreams / 2);
+  // The relay admits new streams of a party at a bounded rate (SSR-1), so not all of them were told.
+  const std::size_t told = of(telemetry::hep_type::kRtcp).size();
+  EXPECT_GT(told, kStreams / 2);
+  EXPECT_LT(reports_->streams(), told / 2);
 }
 
 TEST_F(Homer, NgMessagesAreToldWithTheirDirection) {
