@@ -140,8 +140,8 @@ void CallEvents::look() {
 void CallEvents::stop() {
   for (const Ending& each : endings_)
     attempt([&] { publish(EventType::kCallEnd, each.call_id, {{"reason", to_string(each.reason)}}); });
-  for (const auto& [call, told] : told_)
-    attempt([&] { publish(EventType::kCallEnd, plain_id(*call), {{"reason", "relay-stopped"}}); });
+  for (const auto& each : told_)
+    attempt([&] { publish(EventType::kCallEnd, plain_id(*each.first), {{"reason", "relay-stopped"}}); });
   endings_.clear();
   told_.clear();
   waiting_.clear();
