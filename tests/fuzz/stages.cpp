@@ -27,8 +27,8 @@ std::shared_ptr<const AudioConversion> terms_of(Bytes octets, bool only_listens)
   }
   if ((c & 64) != 0 && !only_listens) {
     FaxSide side;
-    side.role = static_cast<FaxSide::Role>(d % 3);
-    side.gateway = side.role == FaxSide::Role::kSteadySound ? 0 : 1 + d / 4 % 2;
+    side.role = static_cast<FaxSide::Role>(d % 2);
+    side.gateway = 1 + d / 4 % 2;
     side.t38.version = d / 8 % 4;
     if ((d & 32) != 0) side.t38.protection.recovery = UdptlView::Recovery::kParity;
     side.t38.max_datagram = (d & 128) != 0 ? 72 : 0;
