@@ -4,7 +4,7 @@ BUILD  ?= build/release
 JOBS   ?= $(shell nproc)
 # Asked when a recipe runs, for setup.sh may have installed it just before.
 CONFIG = $$(command -v ccache >/dev/null && echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-# What ccache has compiled in one folder serves another one, too.
+# ccache takes paths relative to this folder, so that an object compiled in one clone serves another clone.
 export CCACHE_BASEDIR   := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 # What `make run` leaves out in a new folder; `make build` adds it.

@@ -194,7 +194,7 @@ def main():
     voices = {name: each | {"payloads": [bytes.fromhex(payload) for payload in each["payloads"]]} for name, each in bare.items()}
     kinds = ["rtpferryd sockets"] + (["rtpengine"] if shutil.which("rtpengine") else [])
     codecs = arguments.codec or list(WORDS)
-    # What passes is measured with as many calls as are converted.
+    # Calls that only pass are measured, too, once for each number of converted calls.
     rows = [(codec, CALLS[codec]) for codec in codecs] + [(PASSED, calls) for calls in sorted({CALLS[codec] for codec in codecs})]
     rounds, beside_rounds, unconverted = {}, {}, set()
     with tempfile.TemporaryDirectory() as directory:
